@@ -1,0 +1,44 @@
+"""Holdfast: the local-first storage layer and safety net of a workspace of agents and MCP servers.
+
+The names below are the library; each is imported when it is first used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from holdfast.errors import HoldfastError as HoldfastError
+    from holdfast.facade import Workspace as Workspace
+    from holdfast.facade import get_registry as get_registry
+    from holdfast.facade import open_workspace as open_workspace
+    from holdfast.logs import get_logger as get_logger
+    from holdfast.queues import Queue as Queue
+    from holdfast.workflows import step as step
+    from holdfast.workflows import workflow as workflow
+
+_HOME_OF = {
+    "HoldfastError": "holdfast.errors",
+    "Queue": "holdfast.queues",
+    "Workspace": "holdfast.facade",
+    "get_logger": "holdfast.logs",
+    "get_registry": "holdfast.facade",
+    "open_workspace": "holdfast.facade",
+    "step": "holdfast.workflows",
+    "workflow": "holdfast.workflows",
+}
+
+__all__ = sorted([*_HOME_OF, "__version__"])
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,64 @@
+"""The entry of the ``holdfast`` command: the table of nouns, and what errors end with."""
+
+import sys
+from importlib import import_module
+
+import click
+
+from holdfast import __version__
+
+# name: (module, one line of help). A module is imported when its command is used or its own help
+# is asked for, so that `holdfast --help` imports none of them.
+COMMANDS = {
+    "demo": ("holdfast.cli.demo", "The whole story on a throw-away workspace, narrated."),
+    "init": ("holdfast.cli.workspace", "Make a new workspace."),
+    "adopt": ("holdfast.cli.workspace", "Take an existing folder as a workspace; nothing moves."),
+    "status": ("holdfast.cli.status", "Everything at a glance, and what to do next."),
+    "agents": ("holdfast.cli.agents", "The agent registry: list, add, change, discover."),
+    "workflows": ("holdfast.cli.workflows", "Durable workflows: run, list, show, resume."),
+    "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
+    "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
+    "backup": ("holdfast.cli.backup", "Snapshots: create, list, verify."),
+    "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
+    "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group that knows its commands' names and help lines without importing them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        command = getattr(import_module(COMMANDS[name][0]), name)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Start with: holdfast demo",
+)
+@click.version_option(__version__, prog_name="holdfast")
+def holdfast() -> None:
+    """The storage layer and safety net of a workspace of AI agents and MCP servers."""
+
+
+def main() -> None:
+    """Run the command and exit: 0 healthy, 1 something is wrong, 2 wrong usage, 3 unreadable,
+    4 refused, 5 something is missing, 130 interrupted."""
+    from holdfast.cli.terminal import report
+
+    try:
+        status = holdfast.main(standalone_mode=False)
+    except BaseException as error:
+        sys.exit(report(error, as_json="--json" in sys.argv[1:]))
+    sys.exit(status if isinstance(status, int) else 0)

@@ -1,0 +1,162 @@
+"""What every command shares: its options, its output for people and programs, its errors."""
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from holdfast.errors import HoldfastError, RefusedError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from holdfast.workspace.layout import Layout
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """The way a command speaks: JSON for programs, tables for people, plain text in a pipe."""
+
+    json: bool
+    workspace: Path | None
+
+    def layout(self) -> "Layout":
+        """The workspace this command works on. Raises `NotFoundError`."""
+        from holdfast.workspace.layout import find_layout
+
+        return find_layout(self.workspace)
+
+    @property
+    def for_people(self) -> bool:
+        """Whether a person looks at standard output."""
+        return not self.json and sys.stdout.isatty()
+
+    def emit(self, document: Any, text: str | Callable[[], str]) -> None:
+        """Print one result: `document` with ``--json``, else `text`."""
+        if self.json:
+            click.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+        else:
+            click.echo(text if isinstance(text, str) else text())
+
+    def emit_rows(
+        self, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, empty: str
+    ) -> None:
+        """Print a list: an array with ``--json``, a table for people, tabs in a pipe.
+
+        `columns` maps keys of a row to headings; `empty` is what people read when there is none.
+        """
+        if self.json:
+            self.emit(rows, "")
+        elif not rows:
+            click.echo(empty, err=not self.for_people)
+        elif self.for_people:
+            self._print_table(rows, columns)
+        else:
+            for row in rows:
+                click.echo("\t".join(_cell(row.get(key)) for key in columns))
+
+    def note(self, text: str) -> None:
+        """A remark for people, on standard error; silent with ``--json``."""
+        if not self.json:
+            click.echo(text, err=True)
+
+    def require_consent(self, question: str, *, yes: bool, hint: str = "pass --yes") -> None:
+        """Go on only if `yes` or a person agrees; else `RefusedError`."""
+        if yes:
+            return
+        asked = self.for_people and sys.stdin.isatty()
+        if not (asked and click.confirm(question)):
+            raise RefusedError(f"not confirmed: {question}", hint=hint)
+
+    def console(self) -> "Console":
+        """A rich console on standard output, for tables, trees and progress bars."""
+        from rich.console import Console
+
+        return Console(highlight=False, soft_wrap=False)
+
+    def _print_table(self, rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+        for heading in columns.values():
+            table.add_column(heading)
+        for row in rows:
+            table.add_row(*(Text(_cell(row.get(key))) for key in columns))
+        self.console().print(table)
+
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_WORKSPACE = click.option(
+    "-w",
+    "--workspace",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The workspace; else $HOLDFAST_WORKSPACE, else the nearest folder upwards.",
+)
+
+
+def command(
+    group: click.Group | None, name: str, *, examples: Sequence[str]
+) -> Callable[[Callable[..., Any]], click.Command]:
+    """Declare a command: adds ``--json`` and ``--workspace``, prints `examples` in its help.
+
+    The function gets a `Terminal` first, then its own options. It returns the exit status, or None
+    for 0.
+    """
+
+    def declare(function: Callable[..., Any]) -> click.Command:
+        @functools.wraps(function)
+        def call(as_json: bool, workspace: Path | None, **options: Any) -> Any:
+            return function(Terminal(as_json, workspace), **options)
+
+        decorated = _JSON(_WORKSPACE(call))
+        epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)
+        made = click.command(name, epilog=epilog)(decorated)
+        if group is not None:
+            group.add_command(made)
+        return made
+
+    return declare
+
+
+def report(error: BaseException, *, as_json: bool) -> int:
+    """Print `error` to standard error and return the exit status it stands for."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, click.Abort)):
+        click.echo("interrupted; the same command goes on from here", err=True)
+        return 130
+    if isinstance(error, BrokenPipeError):
+        sys.stderr.close()
+        return 0
+    if isinstance(error, HoldfastError):
+        _print_error(error.as_dict(), str(error), as_json)
+        return error.exit_status
+    if isinstance(error, click.ClickException):
+        facts = {"type": "UsageError", "message": error.format_message(), "path": None}
+        context = getattr(error, "ctx", None)
+        hint = f"{context.command_path} --help" if context is not None else "holdfast --help"
+        _print_error({**facts, "hint": hint}, f"{error.format_message()} (see: {hint})", as_json)
+        return 2
+    raise error
+
+
+def _print_error(facts: dict[str, Any], text: str, as_json: bool) -> None:
+    if as_json:
+        click.echo(msgspec.json.encode({"error": facts}).decode(), err=True)
+    else:
+        click.secho(f"error: {text}", err=True, fg="red" if sys.stderr.isatty() else None)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    text = value if isinstance(value, str) else str(value)
+    return text.replace("\t", " ").replace("\n", " ")

@@ -1,0 +1,134 @@
+"""Checksummed JSON Lines: an append-only journal that tells torn from whole.
+
+Each line is ``{"crc":"1a2b3c4d","rec":<record>}``: the CRC-32 (IEEE 802.3, eight lower-case hex
+digits) of the record's exact bytes, then the record, any JSON value without a newline. So
+``jq .rec`` reads it, and a record is checked without being parsed.
+
+A crash can leave an unfinished last line; it was never acknowledged, so it is cut off and reported.
+A damaged line before the last one is another matter: it is an error, and nothing is cut.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from zlib import crc32
+
+from holdfast.durable.faults import fault_point
+from holdfast.durable.files import Durability, read_bytes, sync_file, sync_folder
+from holdfast.durable.names import long_path
+from holdfast.errors import CorruptError, StorageError, storage_error, storage_errors
+
+_RECORD_AT = len(b'{"crc":"1a2b3c4d","rec":')
+
+
+def seal(record: bytes) -> bytes:
+    """The line of one record (JSON bytes without a newline), newline included."""
+    return b'{"crc":"%08x","rec":%b}\n' % (crc32(record), record)
+
+
+def unseal(line: bytes) -> bytes | None:
+    """The record of one whole line (with or without its newline); None when it is damaged."""
+    line = line.rstrip(b"\n")
+    record = line[_RECORD_AT:-1]
+    return record if line == b'{"crc":"%08x","rec":%b}' % (crc32(record), record) else None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What a journal file holds.
+
+    `records` are the whole records in order; `sound_length` is the length in bytes up to which the
+    file is sound; `torn` is the number of bytes of an unfinished last line beyond it.
+    """
+
+    records: list[bytes]
+    sound_length: int
+    torn: int
+
+
+def parse(data: bytes, path: Path) -> Contents:
+    """The records in `data`. Raises `CorruptError` with the line when damage is not at the end."""
+    records: list[bytes] = []
+    offset = 0
+    for number, line in enumerate(_lines(data), start=1):
+        record = unseal(line) if line.endswith(b"\n") else None
+        if record is None:
+            _refuse_damage_before_the_end(data, offset + len(line), number, path)
+            return Contents(records, offset, len(data) - offset)
+        records.append(record)
+        offset += len(line)
+    return Contents(records, offset, 0)
+
+
+def read_journal(path: Path) -> Contents:
+    """The records of the journal file `path`. Raises `NotFoundError`, `CorruptError`."""
+    return parse(read_bytes(path), path)
+
+
+def mend(path: Path) -> int:
+    """Cut an unfinished last line off; returns how many bytes were cut (0 when all is whole).
+
+    The caller holds the lock under which the journal is written. Raises `CorruptError`.
+    """
+    contents = read_journal(path)
+    if contents.torn:
+        with storage_errors(path, "cut the unfinished line"):
+            os.truncate(long_path(path), contents.sound_length)
+    return contents.torn
+
+
+class JournalWriter:
+    """Appends records to one journal file; made if missing.
+
+    The caller holds whatever lock keeps other writers out, and has called `mend` after a crash.
+    `append` returns once all records are written with the writer's durability.
+    """
+
+    def __init__(self, path: Path, *, durability: Durability = "process") -> None:
+        self.path = path
+        self.durability = durability
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        with storage_errors(path, "open the journal"):
+            self._descriptor = os.open(long_path(path), flags, 0o644)
+        if durability == "power":
+            sync_folder(path.parent)
+
+    def append(self, *records: bytes) -> None:
+        """Append `records` in one write. After a failed write the file is cut back to whole."""
+        data = b"".join(map(seal, records))
+        try:
+            before = os.fstat(self._descriptor).st_size
+            written = os.write(self._descriptor, data)
+            if written != len(data):
+                os.ftruncate(self._descriptor, before)
+                raise StorageError("cannot append: the disk is full", path=self.path)
+            fault_point("journal.appended")
+            if self.durability == "power":
+                sync_file(self._descriptor)
+        except OSError as error:
+            raise storage_error(error, self.path, "append to the journal") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+def _lines(data: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start) + 1 or len(data)
+        yield data[start:end]
+        start = end
+
+
+def _refuse_damage_before_the_end(data: bytes, after: int, number: int, path: Path) -> None:
+    """A damaged line followed by a sound one was not torn by a crash."""
+    if any(unseal(line) is not None for line in _lines(data[after:]) if line.endswith(b"\n")):
+        raise CorruptError(
+            "the line does not match its checksum",
+            path=path,
+            line=number,
+            column=1,
+            hint="restore this file from a backup; the lines after it are still readable",
+        )

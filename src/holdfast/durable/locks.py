@@ -1,0 +1,176 @@
+"""Locks between processes (and threads) that say who holds them.
+
+The system releases a lock when its holder dies, so a lock is never stale. The lock file stays; it
+carries the holder's process id, host, start time and purpose for the error message of whoever waits
+in vain.
+"""
+
+import os
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import msgspec
+
+from holdfast.durable.names import long_path
+from holdfast.errors import BusyError, storage_error
+
+if sys.platform == "win32":
+    import msvcrt
+
+    # Far beyond the content, so that the holder's name can be read while the lock is held.
+    _LOCKED_BYTE = 1 << 30
+
+    def try_lock(descriptor: int) -> bool:
+        """Take the exclusive lock of an open file, or return False at once."""
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+    def unlock(descriptor: int) -> None:
+        """Release the lock of an open file."""
+        os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+else:
+    import fcntl
+
+    def try_lock(descriptor: int) -> bool:
+        """Take the exclusive lock of an open file, or return False at once."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def unlock(descriptor: int) -> None:
+        """Release the lock of an open file."""
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who holds a lock: process id, host, purpose, and since when (seconds of the epoch)."""
+
+    pid: int
+    host: str
+    purpose: str
+    since: float
+
+    def __str__(self) -> str:
+        age = max(0.0, time.time() - self.since)
+        return f"process {self.pid} on {self.host} ({self.purpose}, for {age:.0f} s)"
+
+
+class Lock:
+    """An exclusive lock on `path`, between processes and between threads.
+
+    ::
+
+        with Lock(folder / "registry.lock", purpose="add an agent"):
+            ...
+
+    `timeout` is in seconds; 0 tries once. Not reentrant: taking it again in the same thread waits
+    like any other. Raises `BusyError` naming the holder, `StorageError` when the disk refuses.
+    """
+
+    def __init__(self, path: Path, *, purpose: str, timeout: float = 10.0) -> None:
+        self.path = path
+        self.purpose = purpose
+        self.timeout = timeout
+        self._descriptor: int | None = None
+        self._threads = threading.Lock()
+
+    def acquire(self) -> None:
+        """Wait for the lock at most `timeout` seconds."""
+        deadline = time.monotonic() + self.timeout
+        if not self._threads.acquire(timeout=max(self.timeout, 0.0)):
+            raise self._busy()
+        try:
+            self._descriptor = self._wait(deadline)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def release(self) -> None:
+        """Give the lock back; the file stays."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is None:
+            raise RuntimeError(f"the lock {self.path} is not held")
+        unlock(descriptor)
+        os.close(descriptor)
+        self._threads.release()
+
+    def __enter__(self) -> "Lock":
+        self.acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.release()
+
+    def _wait(self, deadline: float) -> int:
+        descriptor = open_lock_file(self.path)
+        pause = 0.0002
+        try:
+            while not try_lock(descriptor):
+                if time.monotonic() >= deadline:
+                    raise self._busy()
+                time.sleep(pause)
+                pause = min(pause * 2, 0.02)
+            _write_holder(descriptor, self.purpose)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def _busy(self) -> BusyError:
+        return BusyError(
+            f"locked by {read_holder(self.path) or 'another process'}",
+            path=self.path,
+            hint="wait for it to finish, or end that process, and run the same command again",
+        )
+
+
+def open_lock_file(path: Path) -> int:
+    """A descriptor of the lock file, made with its folder if need be. Raises `StorageError`."""
+    target = long_path(path)
+    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    try:
+        return os.open(target, flags, 0o644)
+    except FileNotFoundError:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return os.open(target, flags, 0o644)
+    except OSError as error:
+        raise storage_error(error, path, "open the lock file") from error
+
+
+def read_holder(path: Path) -> Holder | None:
+    """The last holder written to the lock file; None when nothing readable is there."""
+    try:
+        return msgspec.json.decode(long_path(path).read_bytes(), type=Holder)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _write_holder(descriptor: int, purpose: str) -> None:
+    holder: dict[str, Any] = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "purpose": purpose,
+        "since": time.time(),
+    }
+    text = msgspec.json.encode(holder) + b"\n"
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, text)
+    os.ftruncate(descriptor, len(text))

@@ -1,0 +1,111 @@
+"""Quarantine: what is taken away is moved aside, listed, and can be put back.
+
+One folder per removal, ``<root>/<id>/``, with ``item`` (the thing itself, moved by one rename where
+the disk is the same) and ``entry.json`` (what it was and why). The note is written before the move,
+so after a crash at any instant each thing is in exactly one of its two places: an entry without its
+item was never taken, and `list_entries` drops it.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from holdfast.durable.documents import convert, read_document, write_document
+from holdfast.durable.faults import fault_point
+from holdfast.durable.files import make_folder, move, remove_tree
+from holdfast.durable.names import check_identifier, long_path
+from holdfast.errors import ConflictError, NotFoundError
+
+
+class QuarantineEntry(msgspec.Struct, frozen=True, rename="camel"):
+    """One thing in quarantine: its id, where it was, why and when it was taken (UTC)."""
+
+    id: str
+    origin: str
+    reason: str
+    taken_at: datetime
+
+
+class Quarantine:
+    """The quarantine below the folder `root` (made when first needed)."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def take(self, path: Path, *, reason: str) -> QuarantineEntry:
+        """Move the file, link or folder `path` into quarantine. Raises `NotFoundError`."""
+        if not os.path.lexists(long_path(path)):
+            raise NotFoundError("there is nothing to move to quarantine", path=path)
+        moment = datetime.now(UTC)
+        entry_id = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+        entry = QuarantineEntry(entry_id, str(path.absolute()), reason, moment)
+        folder = self.root / entry_id
+        make_folder(folder, private=True)
+        write_document(folder / "entry.json", entry, exclusive=True)
+        fault_point("quarantine.noted")
+        move(path, folder / "item")
+        fault_point("quarantine.taken")
+        return entry
+
+    def list_entries(self, *, older_than: float = 0.0) -> list[QuarantineEntry]:
+        """What was taken at least `older_than` seconds ago, oldest first.
+
+        Raises `UnreadableError` when a note cannot be read.
+        """
+        newest = time.time() - older_than
+        entries = [entry for entry in self._entries() if entry.taken_at.timestamp() <= newest]
+        return sorted(entries, key=lambda entry: (entry.taken_at, entry.id))
+
+    def restore(self, entry_id: str, *, to: Path | None = None) -> Path:
+        """Move an item back to where it was, or to `to`; returns where it is now.
+
+        Raises `NotFoundError` for an unknown id and `ConflictError` when the place is taken.
+        """
+        folder = self._folder(entry_id)
+        entry = _read_entry(folder)
+        target = to if to is not None else Path(entry.origin)
+        if os.path.lexists(long_path(target)):
+            raise ConflictError(
+                "something is there already", path=target, hint="restore to another place"
+            )
+        make_folder(target.parent)
+        move(folder / "item", target)
+        fault_point("quarantine.restored")
+        remove_tree(folder)
+        return target
+
+    def empty(self, *, older_than: float = 0.0) -> list[QuarantineEntry]:
+        """Delete for good what was taken more than `older_than` seconds ago; returns what went."""
+        doomed = self.list_entries(older_than=older_than)
+        for entry in doomed:
+            remove_tree(self.root / entry.id)
+        return doomed
+
+    def _entries(self) -> Iterator[QuarantineEntry]:
+        if not self.root.is_dir():
+            return
+        for folder in sorted(self.root.iterdir()):
+            if not (folder / "entry.json").is_file():
+                continue  # a crash before the note was written: nothing was taken
+            entry = _read_entry(folder)
+            if os.path.lexists(folder / "item"):
+                yield entry
+
+    def _folder(self, entry_id: str) -> Path:
+        folder = self.root / check_identifier(entry_id, "quarantine id")
+        if not os.path.lexists(folder / "item"):
+            raise NotFoundError(
+                f"nothing in quarantine is called {entry_id!r}",
+                path=self.root,
+                hint="list it with: holdfast quarantine list",
+            )
+        return folder
+
+
+def _read_entry(folder: Path) -> QuarantineEntry:
+    return convert(read_document(folder / "entry.json"), QuarantineEntry)
