@@ -1,12 +1,8 @@
-"""Bringing a workspace up: its layout completed, its agents registered, its configuration checked."""
+"""Bringing a workspace up: its layout completed and its agents registered."""
 
-from pathlib import Path
-
-from holdfast.errors import HoldfastError
 from holdfast.registry import AgentRegistry
-from holdfast.services.verification import print_verification
 from holdfast.workspace import creation
-from holdfast.workspace.layout import Layout, read_layout
+from holdfast.workspace.layout import Layout
 
 
 def initialize(layout: Layout) -> tuple[list[str], list[str]]:
@@ -23,17 +19,3 @@ def initialize(layout: Layout) -> tuple[list[str], list[str]]:
     )
     discovery = registry.discover_agents(layout.agents)
     return made, [agent.id for agent in discovery.added]
-
-
-def print_initialization(root: Path) -> int:
-    """What ``initialize.py`` does: `initialize`, then the verification; returns the exit status."""
-    try:
-        made, added = initialize(read_layout(root))
-    except HoldfastError as error:
-        print(f"error: {error}")
-        return error.exit_status
-    for path in made:
-        print(f"made   {path}")
-    for agent_id in added:
-        print(f"added  agent {agent_id}")
-    return print_verification(root)

@@ -16,7 +16,7 @@ import msgspec
 
 from holdfast.durable.documents import read_document
 from holdfast.errors import HoldfastError, NotFoundError
-from holdfast.workspace.layout import Layout, read_layout
+from holdfast.workspace.layout import Layout
 from holdfast.workspace.settings import read_settings
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
@@ -45,27 +45,6 @@ def verify_configuration(layout: Layout) -> list[Finding]:
         *_verify_client_file(layout.home / ".mcp.json", layout),
         *_verify_client_file(layout.root / ".mcp.json", layout),
     ]
-
-
-def print_verification(root: Path) -> int:
-    """What ``verify-mcp-setup.py`` does: print each finding; 0 when all is in order, else 1."""
-    try:
-        findings = verify_configuration(read_layout(root))
-    except HoldfastError as error:
-        print(f"error: {error}")
-        return error.exit_status
-    for finding in findings:
-        print(_line(finding))
-    wrong = sum(finding.problem is not None for finding in findings)
-    print(f"{len(findings)} checked, {wrong} wrong")
-    return 1 if wrong else 0
-
-
-def _line(finding: Finding) -> str:
-    if finding.problem is None:
-        return f"ok     {finding.subject}"
-    hint = f" ({finding.hint})" if finding.hint else ""
-    return f"WRONG  {finding.subject}: {finding.problem}{hint}"
 
 
 def _from_error(subject: Path, error: HoldfastError) -> Finding:

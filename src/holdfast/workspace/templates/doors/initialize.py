@@ -3,6 +3,6 @@
 import sys
 from pathlib import Path
 
-from holdfast.services.initialization import print_initialization
+from holdfast.cli.doors import initialize_workspace
 
-sys.exit(print_initialization(Path(__file__).parent))
+sys.exit(initialize_workspace(Path(__file__).parent))

@@ -3,6 +3,6 @@
 import sys
 from pathlib import Path
 
-from holdfast.services.verification import print_verification
+from holdfast.cli.doors import verify_mcp_setup
 
-sys.exit(print_verification(Path(__file__).parent))
+sys.exit(verify_mcp_setup(Path(__file__).parent))
