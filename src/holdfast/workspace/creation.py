@@ -112,15 +112,15 @@ def _refuse_unfit(root: Path, home: Path) -> None:
                 path=root,
                 hint="a workspace cannot hold another; choose a folder outside of it",
             )
-    inner = next(_workspaces_below(root), None)
-    if inner is not None:
-        raise UsageError(f"the folder holds the workspace {inner}", path=root)
     if same_path(root, home) or same_path(root, Path(root.anchor)) or is_within(home, root):
         raise UsageError(
             "a workspace is a folder inside the home, not the home itself",
             path=root,
             hint=f"for example: holdfast init {root / 'development'}",
         )
+    inner = next(_workspaces_below(root), None)
+    if inner is not None:
+        raise UsageError(f"the folder holds the workspace {inner}", path=root)
 
 
 def _workspaces_below(root: Path) -> Iterator[Path]:
