@@ -2,14 +2,27 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 SOURCE = Path(__file__).parent.parent / "src"
+
+# No test measures time; a slow machine or a slow disk is no failure.
+settings.register_profile(
+    "holdfast",
+    deadline=None,
+    max_examples=25 if sys.platform == "win32" else 100,
+    derandomize=os.environ.get("CI") == "true",
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("holdfast")
 
 
 def require(present: bool, what: str) -> None:
@@ -55,3 +68,39 @@ def holdfast(tmp_path: Path) -> Runner:
         )
 
     return run
+
+
+@pytest.fixture
+def run_python(tmp_path: Path) -> Runner:
+    """Run Python `code` in a process of its own, with fault points armed.
+
+    ``run_python(code, *args, faults="files.replaced=crash", trace=FILE)``; the code finds the
+    arguments in ``sys.argv[1:]``. See `holdfast.durable.faults` for `faults` and `trace`.
+    """
+
+    def run(
+        code: str,
+        *arguments: object,
+        faults: str = "",
+        trace: Path | None = None,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+    ) -> subprocess.CompletedProcess[str]:
+        plan = {"HOLDFAST_FAULTS": faults, "HOLDFAST_FAULTS_TRACE": str(trace or "")}
+        return subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+            cwd=cwd or tmp_path,
+            env={**os.environ, "PYTHONUTF8": "1", **plan, **(env or {})},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=120,
+            check=False,
+        )
+
+    return run
+
+
+def was_killed(process: subprocess.CompletedProcess[str]) -> bool:
+    """Whether the process ended by `holdfast.durable.faults.kill_self` (or a real kill -9)."""
+    return process.returncode == (signal.SIGTERM if sys.platform == "win32" else -signal.SIGKILL)
