@@ -70,13 +70,13 @@ def _verify_agents(layout: Layout) -> Iterator[Finding]:
     )
     try:
         problems = registry.validate()
-        wrong = {problem.agent_id for problem in problems}
+        wrong = {problem.id for problem in problems}
         yield Finding(str(layout.agent_registry))
         yield from (
             Finding(f"agent {agent.id}") for agent in registry.list() if agent.id not in wrong
         )
         yield from (
-            Finding(f"agent {problem.agent_id}", problem.message, problem.hint)
+            Finding(f"agent {problem.id}", problem.message)
             for problem in problems
         )
     except HoldfastError as error:
