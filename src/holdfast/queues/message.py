@@ -1,14 +1,16 @@
 """A message in hand: its content, and what can be done with it."""
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
 from holdfast.context import task
 from holdfast.queues.store import StoredMessage
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -94,7 +94,11 @@ class Queue:
         return self._store.put(messages, self._clock())
 
     def take(
-        self, max: int = 1, *, lease: float | None = None, wait: float = 0.0  # noqa: A002
+        self,
+        max: int = 1,  # noqa: A002
+        *,
+        lease: float | None = None,
+        wait: float = 0.0,
     ) -> list[Message]:
         """Take up to `max` messages for `lease` seconds; waits up to `wait` seconds for one.
 

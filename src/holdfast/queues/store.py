@@ -33,8 +33,8 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
     """A message as the engine holds it.
 
-    `attempts` counts its leases so far; `receipt` stands for the lease in force, empty when there is
-    none; `reason` is why it failed the last time, if it was said.
+    `attempts` counts its leases so far; `receipt` stands for the lease in force, empty when there
+    is none; `reason` is why it failed the last time, if it was said.
     """
 
     id: str
@@ -71,9 +71,7 @@ class QueueStore(Protocol):
         """
         ...
 
-    def take(
-        self, limit: int, lease: float, max_attempts: int, now: float
-    ) -> list[StoredMessage]:
+    def take(self, limit: int, lease: float, max_attempts: int, now: float) -> list[StoredMessage]:
         """Lease up to `limit` messages for `lease` seconds: higher priority first, then oldest.
 
         Messages whose lease ran out are ready again, and dead after `max_attempts` leases. A

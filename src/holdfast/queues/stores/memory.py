@@ -29,9 +29,7 @@ class MemoryQueueStore:
         with self._lock:
             return [id_text(self._id, self._put(message, now)) for message in messages]
 
-    def take(
-        self, limit: int, lease: float, max_attempts: int, now: float
-    ) -> list[StoredMessage]:
+    def take(self, limit: int, lease: float, max_attempts: int, now: float) -> list[StoredMessage]:
         with self._lock:
             schedule = self._schedule
             schedule.promote(now)

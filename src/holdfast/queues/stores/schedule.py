@@ -56,9 +56,9 @@ class Entry:
         return (self.segment, self.offset, self.length)
 
     @property
-    def order(self) -> tuple[int, float, int]:
-        """Messages are taken in ascending order of this."""
-        return (-self.priority, self.at, self.id)
+    def order(self) -> tuple[int, float, int, int]:
+        """Messages are taken in ascending order of this; the id is last."""
+        return (-self.priority, self.at, abs(self.id), self.id)
 
 
 class Schedule:
@@ -70,7 +70,7 @@ class Schedule:
         self.counts = [0, 0, 0, 0]
         self.paused = False
         self.last_token = 0
-        self._ready: list[tuple[int, float, int]] = []
+        self._ready: list[tuple[int, float, int, int]] = []
         self._delayed: list[tuple[float, int]] = []
         self._leases: list[tuple[float, int]] = []
         self._dead: dict[int, None] = {}  # in the order they died
@@ -161,7 +161,7 @@ class Schedule:
         """The ready message that comes first, left where it is."""
         ready = self._ready
         while ready:
-            entry = self.entries.get(ready[0][2])
+            entry = self.entries.get(ready[0][3])
             if entry is not None and entry.place == READY:
                 return entry
             heappop(ready)

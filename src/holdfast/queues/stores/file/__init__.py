@@ -15,6 +15,7 @@ looks at the last line only, a take moves a cursor. Where both locks are needed,
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -95,9 +96,7 @@ class FileQueueStore:
                 ids.append(id_text(self._id, self._put_beside(message, now)))
         return ids
 
-    def take(
-        self, limit: int, lease: float, max_attempts: int, now: float
-    ) -> list[StoredMessage]:
+    def take(self, limit: int, lease: float, max_attempts: int, now: float) -> list[StoredMessage]:
         self._after_fork()
         with self._ledger as ledger:
             schedule = ledger.schedule
@@ -105,9 +104,8 @@ class FileQueueStore:
                 return []
             schedule.promote(now)
             cursor = ledger.cursor
-            lined: list[Found] = []
-            beside: list[Entry] = []
-            while len(lined) + len(beside) < limit:
+            chosen: list[Found | Entry] = []
+            while len(chosen) < limit:
                 ready = schedule.first_ready()
                 found = self._reader.first(cursor) if ready is None or ready.priority <= 0 else None
                 if ready is not None and (found is None or ready.order < (0, found.at, found.n)):
@@ -115,15 +113,13 @@ class FileQueueStore:
                     if ready.spent(max_attempts):
                         self._bury(ready, f"its lease ran out {ready.attempts} times")
                     else:
-                        beside.append(ready)
+                        chosen.append(ready)
                 elif found is not None:
-                    lined.append(found)
+                    chosen.append(found)
                     cursor = found.behind
                 else:
                     break
-            if not lined and not beside:
-                return []
-            return self._lease(lined, beside, cursor, lease, now)
+            return self._lease(chosen, cursor, lease, now) if chosen else []
 
     def ack(self, receipts: Sequence[str], now: float) -> None:
         self._after_fork()
@@ -294,35 +290,27 @@ class FileQueueStore:
         return number
 
     def _lease(
-        self, lined: list[Found], beside: list[Entry], cursor: Cursor, lease: float, now: float
+        self, chosen: list[Found | Entry], cursor: Cursor, lease: float, now: float
     ) -> list[StoredMessage]:
         ledger = self._ledger
         schedule = ledger.schedule
         token = schedule.last_token + 1
-        ledger.write(
-            b'["take",%d,%.6f,%.6f,[%d,%d,%d],[%b],[%b]]'
-            % (
-                token,
-                now,
-                lease,
-                *cursor,
-                b",".join([b"[%d,%d,%d,%d,%.6f]" % found[:5] for found in lined]),
-                _numbers(beside),
-            )
-        )
+        lined = [b"[%d,%d,%d,%d,%.6f]" % one[:5] for one in chosen if isinstance(one, Found)]
+        beside = [one for one in chosen if isinstance(one, Entry)]
+        facts = (token, now, lease, *cursor, b",".join(lined), _numbers(beside))
+        ledger.write(b'["take",%d,%.6f,%.6f,[%d,%d,%d],[%b],[%b]]' % facts)
         ledger.cursor = cursor
         taken = []
-        for found in lined:
-            entry = Entry(found.n, found.at, location=found[1:4])
+        for one in chosen:
+            if isinstance(one, Entry):
+                schedule.lease(one, token, now + lease, lease)
+                taken.append(self._stored(one))
+                continue
+            entry = Entry(one.n, one.at, location=one[1:4])
             schedule.enter(entry)
             schedule.lease(entry, token, now + lease, lease)
-            receipt = receipt_text(self._id, found.n, token)
-            taken.append(
-                StoredMessage(id_text(self._id, found.n), found.payload, 1, found.at, receipt)
-            )
-        for entry in beside:
-            schedule.lease(entry, token, now + lease, lease)
-            taken.append(self._stored(entry))
+            id_ = id_text(self._id, one.n)
+            taken.append(StoredMessage(id_, one.payload, 1, one.at, f"{id_}-{token}"))
         return taken
 
     def _bury(self, entry: Entry, reason: str) -> tuple[int, int]:
@@ -361,8 +349,6 @@ def _identity(folder: Path) -> str:
     """The queue's id, made on its first opening. Raises `UnreadableError`, `NewerFormatError`."""
     path = folder / "queue.json"
     if not long_path(path).exists():
-        try:
+        with suppress(ConflictError):  # another process was faster
             write_document(path, QueueDocument(secrets.token_hex(4)), exclusive=True)
-        except ConflictError:
-            pass  # another process was faster
     return convert(read_document(path), QueueDocument).id

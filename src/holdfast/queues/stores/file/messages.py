@@ -257,7 +257,7 @@ class MessageReader:
 
     def first(self, cursor: Cursor) -> Found | None:
         """The message at `cursor`; None at the end of the line. Raises `UnreadableError`."""
-        segment, offset, before = cursor
+        segment, offset, _ = cursor
         while True:
             line = self._line(segment, offset)
             if line is None:
@@ -271,7 +271,7 @@ class MessageReader:
                 self._buffer = b""
                 return None
             if record.startswith(_MESSAGE):
-                return _found(record, segment, offset, len(line), self._path(segment), before)
+                return _found(record, segment, offset, len(line), self.folder)
             if record.startswith(_ROLL):
                 segment, offset = segment + 1, 0
             else:
@@ -294,7 +294,7 @@ class MessageReader:
                 path=self._path(segment),
                 hint=_WAY_OUT,
             )
-        return _found(record, segment, offset, length, self._path(segment), 0).payload
+        return _found(record, segment, offset, length, self.folder).payload
 
     def forget(self, segment: int) -> None:
         """Close the file of a segment that is to be removed."""
@@ -361,9 +361,7 @@ class MessageReader:
 _WAY_OUT = "restore the queue's folder from a backup; nothing was changed"
 
 
-def _found(
-    record: bytes, segment: int, offset: int, length: int, path: Path, before: int
-) -> Found:
+def _found(record: bytes, segment: int, offset: int, length: int, folder: Path) -> Found:
     try:
         number_at = record.rindex(b',"n":')
         at_at = record.rindex(b',"at":', 0, number_at)
@@ -371,7 +369,9 @@ def _found(
         at = float(record[at_at + 6 : number_at])
     except ValueError as error:
         raise UnreadableError(
-            f"the record at byte {offset} is no message", path=path, hint=_WAY_OUT
+            f"the record at byte {offset} is no message",
+            path=segment_path(folder, segment),
+            hint=_WAY_OUT,
         ) from error
     behind = Cursor(segment, offset + length, n)
     return Found(n, segment, offset, length, at, record[len(_MESSAGE) : at_at], behind)
