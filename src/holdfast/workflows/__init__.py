@@ -19,8 +19,8 @@
 - The workflow's code runs again on resume, up to where it was: it must call the same steps in the
   same order given the same results. Time, chance and the outside world belong into steps, and
   parallel steps into `Step.map`, not into threads of one's own.
-- Outside of a run, and inside another step, a step is a plain function; a workflow called inside a
-  run is a plain part of that run.
+- Outside of a run, and inside another step, a step is a plain function; a workflow called by a
+  workflow is a plain part of that run.
 - Values pass through JSON by their annotations (`codec`), also the first time.
 """
 

@@ -2,7 +2,8 @@
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,20 @@ if TYPE_CHECKING:
     from holdfast.workflows.definitions import Step
 
 _LONGEST_PAUSE = 60.0  # seconds
+
+
+class EndingError(BaseException):
+    """The interpreter is ending and starts no more threads. No failure of the run: it stays
+    unfinished, and is resumed by the next process."""
+
+
+@contextmanager
+def ending_noticed() -> Iterator[None]:
+    """Turn the `RuntimeError` of starting a thread in a process that ends into `EndingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise EndingError(str(error)) from error
 
 
 def perform(
@@ -65,7 +80,8 @@ def _within(
 
     context = copy_context()
     thread = threading.Thread(target=context.run, args=(work,), name=step.name, daemon=True)
-    thread.start()
+    with ending_noticed():
+        thread.start()
     thread.join(seconds)
     if not answer.done():
         raise TimeoutError(f"{step.name} took longer than {seconds:g} s")

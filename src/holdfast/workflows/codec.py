@@ -34,12 +34,14 @@ def _from_json(kind: type, value: Any) -> Any:
 
 
 _encode = msgspec.json.Encoder(enc_hook=_to_json).encode
+# Sets and dicts in one order, so that the same input has the same bytes in every process.
+_encode_sorted = msgspec.json.Encoder(enc_hook=_to_json, order="deterministic").encode
 
 
-def encode(value: Any, what: str) -> bytes:
+def encode(value: Any, what: str, *, ordered: bool = False) -> bytes:
     """`value` as JSON. Raises `UsageError` saying that `what` cannot be stored, and why."""
     try:
-        return _encode(value)
+        return _encode_sorted(value) if ordered else _encode(value)
     except _ERRORS as error:
         raise UsageError(
             f"{what} cannot be stored: {error}",
@@ -119,7 +121,7 @@ class Arguments:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise UsageError(f"{self._what}: {error}") from error
-        return encode({"args": bound.args, "kwargs": bound.kwargs}, self._what)
+        return encode({"args": bound.args, "kwargs": bound.kwargs}, self._what, ordered=True)
 
     def decode(self, data: bytes | msgspec.Raw) -> tuple[list[Any], dict[str, Any]]:
         """The typed arguments. Raises `UsageError` when they do not fit the function."""

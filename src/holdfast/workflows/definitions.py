@@ -111,7 +111,11 @@ class Workflow(Generic[Parameters, Result]):
         return result
 
     def start(
-        self, *args: Any, id: str | None = None, engine: "Workflows | None" = None, **kwargs: Any
+        self,
+        *args: Any,
+        id: str | None = None,  # noqa: A002 - the word that everybody looks for
+        engine: "Workflows | None" = None,
+        **kwargs: Any,
     ) -> "Run[Result]":
         """Start a run in a thread and return at once.
 
@@ -124,7 +128,7 @@ class Workflow(Generic[Parameters, Result]):
                 f"{self.name}.start() was called by a workflow",
                 hint="call it as a function, or start it from a step with an id of its own",
             )
-        return self._engine(engine).start(self, args, kwargs, id=id)
+        return self._engine(engine).start(self, args, kwargs, run_id=id)
 
     def resume(self, run_id: str, *, engine: "Workflows | None" = None) -> "Run[Result]":
         """Go on with an interrupted run of this workflow; a finished one is just returned."""

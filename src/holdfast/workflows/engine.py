@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -79,10 +79,10 @@ class Workflows:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
         *,
-        id: str | None = None,
+        run_id: str | None = None,
     ) -> Run[Any]:
         """Start a run in a thread; see `Workflow.start`."""
-        return self._enter(workflow, args, kwargs or {}, id, inline=False)
+        return self._enter(workflow, args, kwargs or {}, run_id, inline=False)
 
     def run(
         self,
@@ -90,10 +90,10 @@ class Workflows:
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
         *,
-        id: str | None = None,
+        run_id: str | None = None,
     ) -> Any:
         """Run in the calling thread to the end; the result. Raises `StepError` or `RunError`."""
-        return self._enter(workflow, args, kwargs or {}, id, inline=True).result()
+        return self._enter(workflow, args, kwargs or {}, run_id, inline=True).result()
 
     def resume(
         self,
@@ -119,9 +119,12 @@ class Workflows:
             return Run(self, run_id, found.decoder, None)
 
         def claim(job: Job) -> Execution | None:
-            execution = self._take(row)
+            now = self._row(run_id)
+            if now.finished is not None:
+                return None
+            execution = self._take(now)
             if execution is None:
-                owner = self._leases.name_of(row.owner)
+                owner = self._leases.name_of(now.owner)
                 raise BusyError(f"run {run_id} is being executed by {owner}")
             return execution
 
@@ -144,6 +147,7 @@ class Workflows:
                 runs.append(self.resume(row.id, load=load))
             except BusyError:
                 continue  # another process was faster
+        self._leases.forget_gone()
         return runs
 
     def get(self, run_id: str) -> RunInfo:
@@ -220,11 +224,11 @@ class Workflows:
         workflow: Workflow[..., Any],
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
-        id: str | None,
+        run_id: str | None,
         *,
         inline: bool,
     ) -> Run[Any]:
-        run_id = new_run_id(workflow.name) if id is None else check_identifier(id, "run id")
+        run_id = check_identifier(run_id, "run id") if run_id else new_run_id(workflow.name)
         job = Job(workflow, run_id, workflow.arguments.encode(args, kwargs))
         future = self._jobs.enter(job, self._create, inline=inline)
         return Run(self, run_id, workflow.decoder, future)
@@ -269,13 +273,26 @@ class Workflows:
             )
         return row
 
-    def _free(self, rows: "list[RunRow]") -> set[str]:
-        """The ids of those of `rows` that are unfinished and executed by nobody."""
-        rows = [row for row in rows if row.finished is None and not self._jobs.running(row.id)]
-        owners = {row.owner for row in rows if row.owner is not None}
+    def _free(self, rows: Iterable[RunRow]) -> set[str]:
+        """The ids of those of `rows` that are unfinished and executed by nobody.
+
+        Each is read again at the end, as it may just have been finished by an owner that left.
+        """
+        idle = {
+            row.id: row.owner
+            for row in rows
+            if row.finished is None and not self._jobs.running(row.id)
+        }
+        owners = {owner for owner in idle.values() if owner is not None}
         free = self._leases.free_owners(owners) if owners else set()
         free.add(self._leases.owner)
-        return {row.id for row in rows if row.owner is None or row.owner in free}
+        maybe = [run_id for run_id, owner in idle.items() if owner is None or owner in free]
+        again = {run_id: self._store.read_run(run_id) for run_id in maybe}
+        return {
+            run_id
+            for run_id, row in again.items()
+            if row is not None and row.finished is None and row.owner == idle[run_id]
+        }
 
     def _interrupted(self) -> Iterator[RunRow]:
         before: int | None = None

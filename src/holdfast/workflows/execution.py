@@ -18,7 +18,7 @@ from holdfast.context import task
 from holdfast.durable.faults import fault_point
 from holdfast.errors import ConflictError, HoldfastError, RunError, UsageError
 from holdfast.workflows import codec
-from holdfast.workflows.attempts import perform
+from holdfast.workflows.attempts import ending_noticed, perform
 from holdfast.workflows.failures import failure_of, step_error
 from holdfast.workflows.history import History
 from holdfast.workflows.records import StepRecord, encode
@@ -38,6 +38,13 @@ class Slot(NamedTuple):
     id: str
 
 
+class Done(NamedTuple):
+    """A finished step: its record, and its result as the workflow gets it."""
+
+    record: StepRecord
+    value: Any
+
+
 class Execution:
     """The state of one run while a workflow function runs in this process."""
 
@@ -55,12 +62,12 @@ class Execution:
     def call(self, step: "Step[..., Any]", args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Replay or perform one call of `step`. Raises `StepError` when it failed."""
         slot = self._allocate(step)
-        record = self._recorded(slot)
-        if record is None:
-            record = self._perform(step, slot, args, kwargs)
-        return self._value_of(step, record)
+        done = self._replay(step, slot)
+        return _given(done if done is not None else self._perform(step, slot, args, kwargs))
 
-    def map(self, step: "Step[..., Any]", calls: Sequence[Sequence[Any]], workers: int) -> Any:
+    def map(
+        self, step: "Step[..., Any]", calls: Sequence[Sequence[Any]], workers: int
+    ) -> list[Any]:
         """Replay or perform a call of `step` for each of `calls`, in up to `workers` threads.
 
         All of them are finished and recorded before the first error, if any, is raised.
@@ -68,19 +75,21 @@ class Execution:
         from concurrent.futures import ThreadPoolExecutor
 
         slots = [self._allocate(step) for _ in calls]
-        records = [self._recorded(slot) for slot in slots]
-        context = copy_context()
-        with ThreadPoolExecutor(min(workers, len(calls)) or 1, "holdfast-map") as threads:
-            pending = {
-                index: threads.submit(
-                    context.copy().run, self._perform, step, slots[index], args, {}
-                )
-                for index, args in enumerate(calls)
-                if records[index] is None
-            }
-        for index, future in pending.items():
-            records[index] = future.result()
-        return [self._value_of(step, record) for record in records if record is not None]
+        done = [self._replay(step, slot) for slot in slots]
+        missing = [index for index, found in enumerate(done) if found is None]
+        if missing:
+            context = copy_context()
+            with ThreadPoolExecutor(min(workers, len(missing)), "holdfast-map") as threads:
+                with ending_noticed():
+                    futures = [
+                        threads.submit(
+                            context.copy().run, self._perform, step, slots[index], calls[index], {}
+                        )
+                        for index in missing
+                    ]
+            for index, future in zip(missing, futures, strict=True):
+                done[index] = future.result()
+        return [_given(found) for found in done if found is not None]
 
     def stop(self) -> None:
         """Make the run end at its next step: it was cancelled."""
@@ -121,30 +130,39 @@ class Execution:
             self._calls[step.name] += 1
             return Slot(self._position, f"{step.name}-{self._calls[step.name]}")
 
-    def _recorded(self, slot: Slot) -> StepRecord | None:
+    def _replay(self, step: "Step[..., Any]", slot: Slot) -> Done | None:
+        """The step as it is recorded, or None when it is not."""
         record = self._history.take(slot.position)
-        if record is not None and record.id != slot.id:
+        if record is None:
+            return None
+        if record.id != slot.id:
             what = f"step {slot.position} is now {slot.id} and was {record.id}"
             raise self._break(_changed(self.run_id, what))
-        return record
+        if record.error is not None:
+            return Done(record, None)
+        try:
+            value = codec.decode(step.decoder, record.result, f"the kept result of {slot.id}")
+        except UsageError as error:
+            raise self._break(_changed(self.run_id, error.message)) from error
+        return Done(record, value)
 
     def _perform(
         self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> StepRecord:
+    ) -> Done:
         self.check()
         started, clock = int(time.time() * 1000), time.perf_counter()
-        result, failure = b"", None
         within = current.set(None)
         try:
             with task(f"{self.run_id}:{slot.id}"):
                 value, error, attempts = perform(step, args, kwargs, self._stopped)
         finally:
             current.reset(within)
+        result, failure = b"", None
         if error is None:
             try:
                 what = f"the result of step {slot.id}"
                 result = codec.encode(value, what)
-                codec.decode(step.decoder, result, what)
+                value = codec.decode(step.decoder, result, what)
             except UsageError as unfit:
                 error = unfit
         if error is not None:
@@ -153,7 +171,7 @@ class Execution:
         seconds = round(time.perf_counter() - clock, 6)
         record = StepRecord(slot.id, started, seconds, attempts, msgspec.Raw(result), failure)
         self._record(slot, encode(record))
-        return record
+        return Done(record, value)
 
     def _record(self, slot: Slot, body: bytes) -> None:
         fault_point("workflow.step.executed")
@@ -166,14 +184,6 @@ class Execution:
         if not kept:
             raise self._lost()
         fault_point("workflow.step.recorded")
-
-    def _value_of(self, step: "Step[..., Any]", record: StepRecord) -> Any:
-        if record.error is not None:
-            raise step_error(record.error, record.attempts)
-        try:
-            return codec.decode(step.decoder, record.result, f"the kept result of {record.id}")
-        except UsageError as error:
-            raise self._break(_changed(self.run_id, error.message)) from error
 
     def _break(self, error: HoldfastError) -> HoldfastError:
         self._broken = self._broken or error
@@ -189,6 +199,12 @@ class Execution:
                 hint="this one recorded nothing more; the other goes on with it",
             )
         )
+
+
+def _given(done: Done) -> Any:
+    if done.record.error is not None:
+        raise step_error(done.record.error, done.record.attempts)
+    return done.value
 
 
 def _changed(run_id: str, what: str) -> RunError:

@@ -1,7 +1,6 @@
 """Errors of steps and runs, kept whole and readable, and raised again from what was kept."""
 
 import traceback
-from collections.abc import Callable
 
 from holdfast.errors import RunError, StepError
 from holdfast.workflows.records import Failure
@@ -53,8 +52,7 @@ def _full_name(kind: type[BaseException]) -> str:
 
 
 def _message(error: BaseException) -> str:
-    text: Callable[[BaseException], str] = str
     try:
-        return text(error)
+        return str(error)
     except Exception as second:  # an exception whose own __str__ fails is still to be kept
         return f"(its message cannot be read: {second!r})"

@@ -1,7 +1,6 @@
 """The handle of a run: what `start` returns."""
 
 import time
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from holdfast.errors import RunError
@@ -12,6 +11,8 @@ from holdfast.workflows.records import Status, read_outcome
 from holdfast.workflows.store import RunRow
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from holdfast.workflows.engine import Workflows
 
 Result = TypeVar("Result")

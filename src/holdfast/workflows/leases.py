@@ -79,9 +79,9 @@ class Leases:
         process = msgspec.json.decode(body, type=OwnerNote).process
         return f"process {process.pid} on {process.host}"
 
-    def forget(self, owners: set[str]) -> None:
-        """Drop owners that are gone, once their runs are taken."""
-        for owner in owners:
+    def forget_gone(self) -> None:
+        """Drop the notes of owners that are gone; a missing one means the same."""
+        for owner in self.free_owners(set(self._store.read_owners())):
             self._store.remove_owner(owner)
             self._seen.pop(owner, None)
 

@@ -83,7 +83,7 @@ class WorkflowStore(Protocol):
         ...
 
     def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
-        """Delete at most `limit` runs that finished before that time, with their steps; their ids."""
+        """Delete at most `limit` runs that finished before then, and their steps; their ids."""
         ...
 
     def save_owner(self, owner: str, body: bytes) -> None:

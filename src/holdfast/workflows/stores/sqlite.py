@@ -80,7 +80,11 @@ class SqliteStore:
         self._path = path
         self._writer = GroupCommit(self._open(durability))
         # A second connection: what a reader sees is committed, whatever the writer is doing.
-        self._reader = self._open(durability)
+        try:
+            self._reader = self._open(durability)
+        except BaseException:
+            self._writer.close()
+            raise
         self._reading = threading.Lock()
 
     def create_run(self, run: RunRow) -> RunRow | None:
