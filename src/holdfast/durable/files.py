@@ -23,7 +23,7 @@ from holdfast.errors import ConflictError, NotFoundError, storage_error, storage
 
 Durability = Literal["process", "power"]
 
-_TEMPORARY_SUFFIX = ".holdfast-tmp"
+TEMPORARY_SUFFIX = ".holdfast-tmp"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -56,7 +56,7 @@ def write_atomic(
     Raises `StorageError` when the disk refuses; the old content is then untouched.
     """
     target = long_path(Path(os.path.realpath(path)) if path.is_symlink() else path)
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}{_TEMPORARY_SUFFIX}")
+    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
     try:
         _write_new(temporary, data, durability, mode if exclusive else _mode_for(target, mode))
         fault_point("files.temporary.written")
@@ -102,7 +102,7 @@ def move(source: Path, target: Path) -> None:
 
 
 def _move_across(source: Path, target: Path) -> None:
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}{_TEMPORARY_SUFFIX}")
+    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
     if source.is_dir() and not source.is_symlink():
         shutil.copytree(source, partial, symlinks=True)
     else:
@@ -162,7 +162,7 @@ def sync_folder(path: Path) -> None:
 
 def is_temporary(name: str) -> bool:
     """Whether `name` is that of an unfinished write of ours; such files are never content."""
-    return name.startswith(".") and name.endswith(_TEMPORARY_SUFFIX)
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
 
 
 def sweep_temporary(folder: Path, *, older_than: float = 3600.0) -> list[Path]:

@@ -54,7 +54,8 @@ def walk(
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(os.path.join(top, folder) if folder else top) as found:
+            # Windows takes a long path with its own separator only.
+            with os.scandir(os.path.join(top, folder.replace("/", os.sep))) as found:
                 names = sorted(found, key=_by_name)
         except OSError as error:
             _report(on_error, folder, error)
