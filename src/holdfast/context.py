@@ -12,7 +12,7 @@ from contextvars import ContextVar
 
 ENVIRONMENT = "HOLDFAST_TASK_ID"
 
-# Read once: every log line asks, and a lookup in os.environ costs more than writing the line's JSON.
+# Read once: every log line asks, and a lookup in os.environ costs as much as the rest of a line.
 _inherited = os.environ.get(ENVIRONMENT) or None
 
 _task_id: ContextVar[str | None] = ContextVar("holdfast_task_id", default=None)
