@@ -12,12 +12,15 @@ from contextvars import ContextVar
 
 ENVIRONMENT = "HOLDFAST_TASK_ID"
 
+# Read once: every log line asks, and a lookup in os.environ costs as much as the rest of a line.
+_inherited = os.environ.get(ENVIRONMENT) or None
+
 _task_id: ContextVar[str | None] = ContextVar("holdfast_task_id", default=None)
 
 
 def current_task_id() -> str | None:
     """The id of the task this code runs in, or None outside of any."""
-    return _task_id.get() or os.environ.get(ENVIRONMENT)
+    return _task_id.get() or _inherited
 
 
 @contextmanager
