@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from holdfast.logs import Logger
     from holdfast.queues import Queue
     from holdfast.registry import AgentRegistry
-    from holdfast.vault import Vault
+    from holdfast.vault import SnapshotReport, Vault
     from holdfast.workflows import Workflows
 
 
@@ -37,6 +37,7 @@ class Workspace:
             layout.agent_registry,
             generations=layout.generations,
             locks=layout.locks,
+            quarantine=layout.quarantine,
             search_roots=(Path.cwd(), layout.root, layout.home),
         )
 
@@ -64,12 +65,31 @@ class Workspace:
 
         return get_logger(component, directory=self.layout.logs)
 
+    def queue_names(self) -> list[str]:
+        """The names of all queues that were ever used, sorted."""
+        from holdfast.queues import list_queues
+
+        return list_queues(self.settings.queues.url)
+
     @cached_property
     def vault(self) -> "Vault":
-        """The vault with this workspace's snapshots; made when there is none."""
+        """The vault with this workspace's snapshots. Raises `NotFoundError` before the first."""
         from holdfast.vault import Vault
 
-        return Vault.create(self.settings.backups)
+        return Vault.open(self.settings.backups)
+
+    def snapshot(self, **options: Any) -> "SnapshotReport":
+        """Take a snapshot of the workspace; makes the vault if there is none.
+
+        `options` are those of `holdfast.vault.Vault.snapshot`.
+        """
+        from holdfast.vault import Vault
+
+        layout = self.layout
+        vault = Vault.create(self.settings.backups)
+        return vault.snapshot(
+            layout.root, workspace_id=layout.id, workspace_name=layout.name, **options
+        )
 
     @cached_property
     def quarantine(self) -> "Quarantine":
@@ -79,7 +99,7 @@ class Workspace:
         return Quarantine(self.layout.quarantine)
 
     def close(self) -> None:
-        """Close the queues and the workflow store; runs in progress are not waited for."""
+        """Close the queues, and the workflow store once its started runs have ended."""
         for queue in self._queues.values():
             queue.close()
         self._queues.clear()
@@ -102,14 +122,17 @@ def open_workspace(path: Path | str | None = None) -> Workspace:
     """
     from holdfast import logs, workflows
 
-    layout = find_layout(None if path is None else Path(path))
-    workspace = Workspace(layout, read_settings(layout))
-    logs.use_directory(layout.logs)
-    workflows.use_engine(lambda: workspace.workflows)
+    workspace = _workspace_at(path)
+    logs.use_directory(workspace.layout.logs)
+    workflows.provide_engine(lambda: workspace.workflows)
     return workspace
 
 
 def get_registry(path: Path | str | None = None) -> "AgentRegistry":
     """The agent registry of the workspace that `open_workspace` would open."""
+    return _workspace_at(path).registry
+
+
+def _workspace_at(path: Path | str | None) -> Workspace:
     layout = find_layout(None if path is None else Path(path))
-    return Workspace(layout, read_settings(layout)).registry
+    return Workspace(layout, read_settings(layout))

@@ -170,9 +170,7 @@ def test_eight_processes_make_one_workspace(tmp_path: Path) -> None:
         "print(create(Path(sys.argv[1])).layout.id)"
     )
     children = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True
-        )
+        subprocess.Popen([sys.executable, "-c", code, str(root)], stdout=subprocess.PIPE, text=True)
         for _ in range(8)
     ]
     ids = {child.communicate(timeout=60)[0].strip() for child in children}

@@ -1,6 +1,5 @@
 """``holdfast agents``: the agent registry."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +11,7 @@ from holdfast.errors import UnreadableError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.registry import Agent, AgentRegistry
+    from holdfast.registry import Agent
 
 _TEXTS = ("name", "path", "status", "description", "group")
 _COLUMNS = {"id": "Id", "group": "Group", "status": "Status", "name": "Name", "path": "Path"}
@@ -28,7 +27,7 @@ def agents() -> None:
 @click.option("--group", help="Only this group.")
 def list_(terminal: Terminal, group: str | None) -> None:
     """List the registered agents."""
-    rows = [_row(agent) for agent in _registry(terminal).list(group)]
+    rows = [_row(agent) for agent in terminal.open().registry.list(group)]
     terminal.emit_rows(rows, _COLUMNS, empty="No agents. Find them with: holdfast agents discover")
 
 
@@ -36,7 +35,7 @@ def list_(terminal: Terminal, group: str | None) -> None:
 @click.argument("agent_id", metavar="ID")
 def show(terminal: Terminal, agent_id: str) -> None:
     """Show all that is known of one agent."""
-    agent = _registry(terminal).get(agent_id)
+    agent = terminal.open().registry.get(agent_id)
     terminal.emit(agent, lambda: _card(agent))
 
 
@@ -56,7 +55,7 @@ def show(terminal: Terminal, agent_id: str) -> None:
 @click.option("--description", help="What it does, in a sentence.")
 def add(terminal: Terminal, agent_id: str, **values: Any) -> None:
     """Register an agent."""
-    registry = _registry(terminal)
+    registry = terminal.open().registry
     agent = registry.add(agent_id, **values)
     for problem in registry.validate():
         if problem.id == agent_id:
@@ -77,7 +76,7 @@ def add(terminal: Terminal, agent_id: str, **values: Any) -> None:
 @click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
 def set_(terminal: Terminal, agent_id: str, changes: tuple[str, ...]) -> None:
     """Change keys of an agent. group=… moves it; a value is JSON if it can be; null removes."""
-    agent = _registry(terminal).update(agent_id, **dict(map(_assignment, changes)))
+    agent = terminal.open().registry.update(agent_id, **dict(map(_assignment, changes)))
     terminal.emit(agent, lambda: _card(agent))
 
 
@@ -87,7 +86,7 @@ def set_(terminal: Terminal, agent_id: str, changes: tuple[str, ...]) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def remove(terminal: Terminal, agent_id: str, dry_run: bool, yes: bool) -> None:
     """Take an agent out of the registry. Its files stay; undo brings the entry back."""
-    registry = _registry(terminal)
+    registry = terminal.open().registry
     agent = registry.get(agent_id)
     if not dry_run:
         question = f"Take {agent_id} out of the registry?"
@@ -107,8 +106,9 @@ def remove(terminal: Terminal, agent_id: str, dry_run: bool, yes: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would be registered, change nothing.")
 def discover(terminal: Terminal, directory: str | None, dry_run: bool) -> None:
     """Find agents in DIR (else the workspace's agents/) and register the new ones."""
-    place = directory or terminal.layout().agents
-    discovery = _registry(terminal).discover_agents(place, dry_run=dry_run)
+    workspace = terminal.open()
+    place = directory or workspace.layout.agents
+    discovery = workspace.registry.discover_agents(place, dry_run=dry_run)
     for problem in discovery.problems:
         terminal.note(f"note: {problem.path}: {problem.message}")
     for agent in discovery.missing:
@@ -124,7 +124,7 @@ def discover(terminal: Terminal, directory: str | None, dry_run: bool) -> None:
 @command(agents, "history", examples=["holdfast agents history"])
 def history(terminal: Terminal) -> None:
     """List the registry's generations, oldest first, and what changed in each."""
-    registry = _registry(terminal)
+    registry = terminal.open().registry
     rows: list[dict[str, Any]] = []
     before: dict[str, Agent] = {}
     for generation in registry.generations():
@@ -154,7 +154,7 @@ def undo(terminal: Terminal, generation: int | None) -> None:
     A registry that cannot be read goes to quarantine first; then its newest readable generation
     comes back.
     """
-    registry = _registry(terminal)
+    registry = terminal.open().registry
     brought = registry.undo(generation)
     count = len(registry.list())
     terminal.emit(
@@ -167,23 +167,10 @@ def undo(terminal: Terminal, generation: int | None) -> None:
 @command(agents, "validate", examples=["holdfast agents validate"])
 def validate(terminal: Terminal) -> int:
     """Check the entries: paths that lead nowhere, ids that stand twice. Exits 1 if any is wrong."""
-    problems = _registry(terminal).validate()
+    problems = terminal.open().registry.validate()
     rows = [msgspec.to_builtins(problem) for problem in problems]
     terminal.emit_rows(rows, _PROBLEM_COLUMNS, empty="All entries are in order.")
     return 1 if problems else 0
-
-
-def _registry(terminal: Terminal) -> "AgentRegistry":
-    from holdfast.registry import AgentRegistry
-
-    layout = terminal.layout()
-    return AgentRegistry(
-        layout.agent_registry,
-        generations=layout.generations,
-        locks=layout.locks,
-        quarantine=layout.quarantine,
-        search_roots=(Path.cwd(), layout.root, layout.home),
-    )
 
 
 def _assignment(text: str) -> tuple[str, Any]:

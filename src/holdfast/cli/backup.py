@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from holdfast.cli.terminal import Terminal, command
+from holdfast.cli.terminal import Terminal, command, readable_size
 
 if TYPE_CHECKING:
     from holdfast.vault import SnapshotInfo, Vault
@@ -37,19 +37,11 @@ def create(
     names is left out. Files that cannot be read are reported, and the exit status is 1.
     """
     from holdfast.cli.progress import Bar
-    from holdfast.vault import Vault
 
-    layout = terminal.layout()
-    vault = Vault.create(layout.backups)
+    workspace = terminal.open()
     with Bar("Snapshot", terminal) as bar:
-        report = vault.snapshot(
-            layout.root,
-            excludes=excludes,
-            tags=tags,
-            everything=everything,
-            workspace_id=layout.id,
-            workspace_name=layout.name,
-            progress=bar.update,
+        report = workspace.snapshot(
+            excludes=excludes, tags=tags, everything=everything, progress=bar.update
         )
     for problem in report.snapshot.problems:
         terminal.note(f"not captured: {problem.path}: {problem.reason}")
@@ -58,9 +50,14 @@ def create(
     totals = report.snapshot.totals
     proven = f", proven with {report.proof.files} files" if report.proof else ", NOT proven"
     terminal.emit(
-        {"healthy": report.healthy, "vault": str(vault.path), **msgspec.to_builtins(report)},
+        {
+            "healthy": report.healthy,
+            "vault": str(workspace.vault.path),
+            **msgspec.to_builtins(report),
+        },
         f"Snapshot {report.snapshot.id[:12]}: {totals.files} files ({totals.unchanged} unchanged), "
-        f"{_size(totals.size)}, {_size(totals.stored)} added in {report.seconds:.1f} s{proven}",
+        f"{readable_size(totals.size)}, {readable_size(totals.stored)} added "
+        f"in {report.seconds:.1f} s{proven}",
     )
     return 0 if report.healthy else 1
 
@@ -74,10 +71,12 @@ def list_(terminal: Terminal) -> int:
         {
             **msgspec.to_builtins(info),
             "short": info.id[:12],
-            "when": "unreadable" if info.damage else f"{info.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
+            "when": "unreadable"
+            if info.damage
+            else f"{info.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
             "files": info.totals.files,
-            "bytes": _size(info.totals.size),
-            "added": _size(info.totals.stored),
+            "bytes": readable_size(info.totals.size),
+            "added": readable_size(info.totals.stored),
             "labels": ", ".join(info.tags),
             "state": _state(info),
         }
@@ -103,7 +102,7 @@ def list_(terminal: Terminal) -> int:
 @click.argument("snapshot", metavar="S")
 def show(terminal: Terminal, snapshot: str) -> None:
     """Show what is in a snapshot: `latest`, or the first digits of its id."""
-    vault = _require(terminal)
+    vault = terminal.open().vault
     identity = vault.resolve(snapshot)
     header, entries = vault.read(identity)
     proof = vault.last_proof(identity)
@@ -142,7 +141,7 @@ def verify(terminal: Terminal, snapshot: str | None, full: bool) -> int:
     """Check that snapshots are whole and that a sample of their files comes back."""
     from holdfast.cli.progress import Bar
 
-    vault = _require(terminal)
+    vault = terminal.open().vault
     with Bar("Verify", terminal) as bar:
         report = vault.verify(snapshot, full=full, progress=bar.update)
     for finding in report.findings:
@@ -160,19 +159,12 @@ def verify(terminal: Terminal, snapshot: str | None, full: bool) -> int:
 def _existing(terminal: Terminal) -> "Vault | None":
     """The workspace's vault; None before the first snapshot made it."""
     from holdfast.errors import NotFoundError
-    from holdfast.vault import Vault
 
+    workspace = terminal.open()
     try:
-        return Vault.open(terminal.layout().backups)
+        return workspace.vault
     except NotFoundError:
-        terminal.layout()  # a missing workspace is another matter
         return None
-
-
-def _require(terminal: Terminal) -> "Vault":
-    from holdfast.vault import Vault
-
-    return Vault.open(terminal.layout().backups)
 
 
 def _state(info: "SnapshotInfo") -> str:
@@ -186,12 +178,3 @@ def _shown(entry: dict[str, Any]) -> dict[str, Any]:
         if entry.get(key):
             entry[key] = entry[key].encode("utf-8", "backslashreplace").decode()
     return entry
-
-
-def _size(count: int) -> str:
-    value = float(count)
-    for unit in ("B", "KB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from holdfast.errors import HoldfastError
+from holdfast.facade import Workspace, open_workspace
 from holdfast.services.initialization import initialize
 from holdfast.services.verification import Finding, verify_configuration
-from holdfast.workspace.layout import Layout, read_layout
 
 
 def verify_mcp_setup(root: Path) -> int:
@@ -24,25 +24,25 @@ def initialize_workspace(root: Path) -> int:
     return _at_workspace(root, _initialize)
 
 
-def _at_workspace(root: Path, act: Callable[[Layout], int]) -> int:
+def _at_workspace(root: Path, act: Callable[[Workspace], int]) -> int:
     try:
-        return act(read_layout(root))
+        return act(open_workspace(root))
     except HoldfastError as error:
         click.echo(f"error: {error}", err=True)
         return error.exit_status
 
 
-def _initialize(layout: Layout) -> int:
-    made, added = initialize(layout)
+def _initialize(workspace: Workspace) -> int:
+    made, added = initialize(workspace)
     for path in made:
         click.echo(f"made   {path}")
     for agent_id in added:
         click.echo(f"added  agent {agent_id}")
-    return _verify(layout)
+    return _verify(workspace)
 
 
-def _verify(layout: Layout) -> int:
-    findings = verify_configuration(layout)
+def _verify(workspace: Workspace) -> int:
+    findings = verify_configuration(workspace)
     for finding in findings:
         click.echo(_line(finding))
     wrong = sum(finding.problem is not None for finding in findings)

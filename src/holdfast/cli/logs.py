@@ -63,7 +63,7 @@ def logs(
         return None if text is None else parse_time(text)
 
     found = search(
-        terminal.layout().logs,
+        terminal.open().layout.logs,
         components=components,
         level=level,
         since=moment(since),

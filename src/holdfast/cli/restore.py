@@ -7,7 +7,6 @@ import click
 import msgspec
 
 from holdfast.cli.terminal import Terminal, command
-from holdfast.durable.quarantine import Quarantine
 
 if TYPE_CHECKING:
     from holdfast.vault import RestoreReport
@@ -43,12 +42,10 @@ def restore(
     to quarantine first. Files that the snapshot does not have are left alone.
     """
     from holdfast.cli.progress import Bar
-    from holdfast.vault import Vault
 
-    layout = terminal.layout()
-    vault = Vault.open(layout.backups)
-    target = (to if to is not None else layout.root).absolute()
-    quarantine = Quarantine(layout.quarantine)
+    workspace = terminal.open()
+    vault = workspace.vault
+    target = (to if to is not None else workspace.layout.root).absolute()
     identity = vault.resolve(snapshot)
     plan = vault.restore(identity, paths, to=target, dry_run=True)
     if dry_run:
@@ -62,7 +59,7 @@ def restore(
         terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
     with Bar("Restore", terminal) as bar:
         report = vault.restore(
-            identity, paths, to=target, quarantine=quarantine, progress=bar.update
+            identity, paths, to=target, quarantine=workspace.quarantine, progress=bar.update
         )
     for problem in report.problems:
         terminal.note(f"not restored: {problem.path}: {problem.reason}")

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from holdfast.cli.terminal import Terminal, command
+from holdfast.cli.terminal import Terminal, command, readable_size
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
 
 _HEADINGS = ("STORE", "ENGINE", "SIZE", "HOLDS", "HEALTH", "BACKED UP", "PROVEN")
@@ -11,7 +11,7 @@ _HEADINGS = ("STORE", "ENGINE", "SIZE", "HOLDS", "HEALTH", "BACKED UP", "PROVEN"
 @command(None, "status", examples=["holdfast status", "holdfast status --json | jq .next"])
 def status(terminal: Terminal) -> int:
     """Show each store, its engine, size and health, what is unprotected, and what to do next."""
-    found = workspace_status(terminal.layout())
+    found = workspace_status(terminal.open())
     terminal.emit(found, lambda: _as_text(found))
     return 0 if found.healthy else 1
 
@@ -46,15 +46,6 @@ def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
-
-
-def readable_size(size: float) -> str:
-    """A number of bytes as people read it, e.g. ``1.5 MB`` (powers of 1000)."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
 
 
 def _ago(moment: datetime | None) -> str:

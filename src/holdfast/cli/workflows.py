@@ -31,7 +31,7 @@ def workflows() -> None:
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
 def list_(terminal: Terminal, status: Any, name: str | None, limit: int) -> None:
     """List runs, the newest first."""
-    with _open(terminal) as engine:
+    with terminal.open().workflows as engine:
         runs = engine.list(status=status, name=name, limit=limit)
     columns = {"id": "Id", "name": "Workflow", "status": "Status", "createdAt": "Started"}
     rows = [{**_facts(run), "status": _status(run)} for run in runs]
@@ -42,7 +42,7 @@ def list_(terminal: Terminal, status: Any, name: str | None, limit: int) -> None
 @click.argument("run_id", metavar="RUN")
 def show(terminal: Terminal, run_id: str) -> None:
     """Show a run and its finished steps."""
-    with _open(terminal) as engine:
+    with terminal.open().workflows as engine:
         run, steps = engine.get(run_id), list(engine.steps(run_id))
     document = {**_facts(run), "status": _status(run), "steps": msgspec.to_builtins(steps)}
     terminal.emit(document, lambda: "\n".join(_described(run, steps)))
@@ -67,7 +67,7 @@ def run(terminal: Terminal, target: str, given: str, run_id: str | None) -> None
 
     run_id = run_id or new_run_id(workflow.name)
     terminal.note(f"run {run_id}")
-    with _open(terminal) as engine:
+    with terminal.open().workflows as engine:
         engine.run(workflow, args, kwargs, run_id=run_id)
         _tell(terminal, engine, run_id)
 
@@ -80,7 +80,7 @@ def run(terminal: Terminal, target: str, given: str, run_id: str | None) -> None
 @click.argument("run_id", metavar="[RUN]", required=False)
 def resume(terminal: Terminal, run_id: str | None) -> int:
     """Go on with an interrupted run, or with all of them; this runs the code of their files."""
-    with _open(terminal) as engine:
+    with terminal.open().workflows as engine:
         if run_id is not None:
             engine.resume(run_id, load=True, inline=True).result()
             _tell(terminal, engine, run_id)
@@ -98,7 +98,7 @@ def resume(terminal: Terminal, run_id: str | None) -> int:
 @click.argument("run_id", metavar="RUN")
 def cancel(terminal: Terminal, run_id: str) -> None:
     """Cancel a run for good, wherever it is executed; it ends at its next step."""
-    with _open(terminal) as engine:
+    with terminal.open().workflows as engine:
         engine.cancel(run_id)
     terminal.emit({"id": run_id, "status": "cancelled"}, f"Cancelled {run_id}")
 
@@ -110,17 +110,9 @@ def prune(terminal: Terminal, older_than: float, yes: bool) -> None:
     """Delete finished runs and their steps. Unfinished ones stay."""
     question = f"Delete the runs that finished more than {older_than:g} days ago for good?"
     terminal.require_consent(question, yes=yes)
-    with _open(terminal) as engine:
+    with terminal.open().workflows as engine:
         deleted = engine.prune(older_than=older_than * 86_400)
     terminal.emit({"deleted": deleted}, f"Deleted {deleted} run(s)")
-
-
-def _open(terminal: Terminal) -> "Workflows":
-    """The workspace's engine, which is the default one of the code that is run, too."""
-    from holdfast.engines.urls import url_for
-    from holdfast.workflows import use_engine
-
-    return use_engine(url_for("sqlite", terminal.layout().database))
 
 
 def _workflow_of(target: str) -> "Workflow[..., Any]":

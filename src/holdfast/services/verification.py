@@ -16,8 +16,8 @@ import msgspec
 
 from holdfast.durable.documents import read_document
 from holdfast.errors import HoldfastError, NotFoundError
+from holdfast.facade import Workspace
 from holdfast.workspace.layout import Layout
-from holdfast.workspace.settings import read_settings
 
 _VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
 _REMOTE = ("http", "sse")
@@ -34,11 +34,11 @@ class Finding(msgspec.Struct, frozen=True):
     hint: str | None = None
 
 
-def verify_configuration(layout: Layout) -> list[Finding]:
+def verify_configuration(workspace: Workspace) -> list[Finding]:
     """Check every configuration file of the workspace and of the home around it."""
+    layout = workspace.layout
     return [
-        *_verify_settings(layout),
-        *_verify_agents(layout),
+        *_verify_agents(workspace),
         *_verify_environment(layout),
         *_verify_server_registry(layout),
         *_verify_client_file(layout.home / ".claude.json", layout, optional_block=True),
@@ -52,35 +52,17 @@ def _from_error(subject: Path, error: HoldfastError) -> Finding:
     return Finding(str(subject), text)
 
 
-def _verify_settings(layout: Layout) -> Iterator[Finding]:
-    if not layout.settings.exists():
-        return
-    try:
-        read_settings(layout)
-        yield Finding(str(layout.settings))
-    except HoldfastError as error:
-        yield _from_error(layout.settings, error)
-
-
-def _verify_agents(layout: Layout) -> Iterator[Finding]:
-    from holdfast.registry import AgentRegistry
-
-    registry = AgentRegistry(
-        layout.agent_registry, generations=layout.generations, locks=layout.locks
-    )
+def _verify_agents(workspace: Workspace) -> Iterator[Finding]:
+    registry = workspace.registry
     try:
         problems = registry.validate()
         wrong = {problem.id for problem in problems}
-        yield Finding(str(layout.agent_registry))
-        yield from (
-            Finding(f"agent {agent.id}") for agent in registry.list() if agent.id not in wrong
-        )
-        yield from (
-            Finding(f"agent {problem.id}", problem.message)
-            for problem in problems
-        )
+        yield Finding(str(registry.path))
+        sound = [agent.id for agent in registry.list() if agent.id not in wrong]
+        yield from (Finding(f"agent {agent_id}") for agent_id in sound)
+        yield from (Finding(f"agent {problem.id}", problem.message) for problem in problems)
     except HoldfastError as error:
-        yield _from_error(layout.agent_registry, error)
+        yield _from_error(registry.path, error)
 
 
 def _verify_environment(layout: Layout) -> Iterator[Finding]:

@@ -12,10 +12,10 @@ from holdfast.durable.documents import read_document
 from holdfast.durable.trees import walk
 from holdfast.engines.urls import parse_url
 from holdfast.errors import HoldfastError, NotFoundError, UnreadableError
-from holdfast.registry import AgentRegistry
+from holdfast.facade import Workspace
 from holdfast.workspace.creation import missing_parts
 from holdfast.workspace.layout import Layout
-from holdfast.workspace.settings import Settings, Store, read_settings
+from holdfast.workspace.settings import Store
 
 Health = Literal["ok", "absent", "unreadable"]
 
@@ -61,18 +61,18 @@ class _Backups(msgspec.Struct):
     proven: datetime | None = None
 
 
-def workspace_status(layout: Layout) -> Status:
+def workspace_status(workspace: Workspace) -> Status:
     """Look at every store of the workspace; nothing is changed.
 
-    Raises `UnreadableError` when the settings cannot be read; an unreadable store is reported.
+    A store that cannot be read is reported, never an error.
     """
-    settings = read_settings(layout)
-    backups = _backups(settings)
+    layout, settings = workspace.layout, workspace.settings
+    backups = _backups(workspace)
     stores = [
-        _store("agents", "json", layout.agent_registry, lambda: _agents(layout)),
+        _store("agents", "json", layout.agent_registry, lambda: _agents(workspace)),
         _store("servers", "json", layout.server_registry, lambda: _servers(layout)),
-        _engine_store("workflows", settings.workflows, _runs),
-        _engine_store("queues", settings.queues, _messages),
+        _engine_store("workflows", settings.workflows, lambda: _runs(workspace)),
+        _engine_store("queues", settings.queues, lambda: _messages(workspace)),
         _store("logs", "json lines", layout.logs, lambda: _log_files(layout)),
     ]
     for store in stores:
@@ -103,12 +103,12 @@ def _store(name: str, engine: str, path: Path, count: Callable[[], str]) -> Stor
     return status
 
 
-def _engine_store(name: str, store: Store, count: Callable[[Store], str]) -> StoreStatus:
+def _engine_store(name: str, store: Store, count: Callable[[], str]) -> StoreStatus:
     """A store whose engine is chosen by URL; it may be elsewhere than on this disk."""
     url = parse_url(store.url)
     if url.path is None:
         return StoreStatus(name, url.scheme, store.url)
-    return _store(name, f"{url.scheme} ({store.durability})", url.path, lambda: count(store))
+    return _store(name, f"{url.scheme} ({store.durability})", url.path, count)
 
 
 def _measure(path: Path) -> tuple[int, datetime]:
@@ -126,11 +126,8 @@ def _is_folder(status: os.stat_result) -> bool:
     return (status.st_mode & 0o170000) == 0o040000
 
 
-def _agents(layout: Layout) -> str:
-    registry = AgentRegistry(
-        layout.agent_registry, generations=layout.generations, locks=layout.locks
-    )
-    return _count(len(registry.list()), "agent")
+def _agents(workspace: Workspace) -> str:
+    return _count(len(workspace.registry.list()), "agent")
 
 
 def _servers(layout: Layout) -> str:
@@ -141,22 +138,16 @@ def _servers(layout: Layout) -> str:
     return _count(sum(map(len, groups.values())), "server")
 
 
-def _runs(store: Store) -> str:
-    from holdfast.workflows import Workflows
-
-    with Workflows(store.url, durability=store.durability) as workflows:
-        counts = workflows.count_by_status()
+def _runs(workspace: Workspace) -> str:
+    counts = workspace.workflows.count_by_status()
     return _count(sum(counts.values()), "run") + _breakdown(counts)
 
 
-def _messages(store: Store) -> str:
-    from holdfast.queues import Queue, list_queues
-
-    names = list_queues(store.url)
+def _messages(workspace: Workspace) -> str:
+    names = workspace.queue_names()
     waiting = dead = 0
     for name in names:
-        with Queue(name, url=store.url, durability=store.durability) as queue:
-            stats = queue.stats()
+        stats = workspace.queue(name).stats()
         waiting += stats.ready + stats.delayed + stats.leased
         dead += stats.dead
     return _count(len(names), "queue") + _breakdown({"waiting": waiting, "dead": dead})
@@ -175,19 +166,22 @@ def _breakdown(counts: dict[str, int]) -> str:
     return f" ({', '.join(parts)})" if parts else ""
 
 
-def _backups(settings: Settings) -> _Backups:
-    from holdfast.vault import Vault
-
-    backups = _Backups(StoreStatus("backups", "vault", str(settings.backups)))
+def _backups(workspace: Workspace) -> _Backups:
+    place = workspace.settings.backups
+    backups = _Backups(StoreStatus("backups", "vault", str(place)))
     status = backups.status
     try:
-        vault = Vault.open(settings.backups)
-        snapshots = vault.snapshots()
-        backups.newest = max((each.started for each in snapshots), default=None)
-        backups.proven = vault.last_proof()
-        status.size, status.changed = _measure(settings.backups)
+        vault = workspace.vault
+        snapshots, proof = vault.snapshots(), vault.last_proof()
+        sound = [each for each in snapshots if not each.damage]
+        backups.newest = max((each.started_at for each in sound), default=None)
+        backups.proven = None if proof is None else proof.proven_at
+        status.size, status.changed = _measure(place)
         status.holds = _count(len(snapshots), "snapshot")
         status.backed_up, status.proven = backups.newest, backups.proven
+        if len(sound) < len(snapshots):
+            damaged = _count(len(snapshots) - len(sound), "damaged snapshot")
+            status.health, status.problem = "unreadable", f"{damaged}: holdfast backup verify"
     except NotFoundError:
         status.health = "absent"
     except HoldfastError as error:

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holdfast.workflows.default import close_default as close_default
     from holdfast.workflows.default import default_engine as default_engine
+    from holdfast.workflows.default import provide_engine as provide_engine
     from holdfast.workflows.default import use_engine as use_engine
     from holdfast.workflows.definitions import Step as Step
     from holdfast.workflows.definitions import Workflow as Workflow
@@ -55,6 +56,7 @@ _HOME_OF = {
     "Workflows": "engine",
     "close_default": "default",
     "default_engine": "default",
+    "provide_engine": "default",
     "step": "definitions",
     "use_engine": "default",
     "workflow": "definitions",

@@ -168,6 +168,10 @@ class Workflows:
         free = self._free(rows)
         return [run_info(row, interrupted=row.id in free) for row in rows]
 
+    def count_by_status(self) -> dict[str, int]:
+        """How many runs there are of each status; those that no status has are left out."""
+        return dict(self._store.count_runs())
+
     def steps(self, run_id: str) -> Iterator[StepInfo]:
         """The finished steps of a run in the order they were called. Raises `NotFoundError`."""
         self._row(run_id)

@@ -63,6 +63,10 @@ class WorkflowStore(Protocol):
         """At most `limit` runs, the newest first, with a `serial` below `before`."""
         ...
 
+    def count_runs(self) -> Mapping[str, int]:
+        """How many runs there are of each status."""
+        ...
+
     def claim_run(self, run_id: str, *, epoch: int, owner: str | None) -> bool:
         """Give an unfinished run that still has `epoch` to `owner`, raising its epoch by one."""
         ...

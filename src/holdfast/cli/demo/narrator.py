@@ -32,8 +32,8 @@ class Narrator:
         self._number = 0
         self._begun = time.monotonic()
         # The console of an older Windows cannot print the marks.
-        marks = "✔✘" if "utf" in (sys.stdout.encoding or "").lower() else "+x"
-        self._held_mark, self._failed_mark = marks
+        fancy = "utf" in (sys.stdout.encoding or "").lower()
+        self._held_mark, self._failed_mark = ("✔", "✘") if fancy else ("+", "x")
 
     @property
     def all_held(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 import holdfast
 from holdfast.cli.demo.cast import agent, finish, kill, wait_until
 from holdfast.cli.demo.narrator import Narrator
+from holdfast.cli.terminal import readable_size
 from holdfast.durable.files import remove_tree, write_atomic
 from holdfast.errors import RefusedError, UnreadableError
 from holdfast.facade import Workspace, open_workspace
@@ -109,11 +110,11 @@ def _run_and_kill(narrator: Narrator, workspace: Workspace) -> dict[str, str]:
 
 
 def _finished(workspace: Workspace) -> dict[str, str]:
-    """The steps recorded so far, each with the moment it was recorded."""
+    """The steps recorded so far, each with when it began and how long it took."""
     if not any(run.id == _RUN for run in workspace.workflows.list()):
         return {}
     steps = workspace.workflows.steps(_RUN)
-    return {each.id: str(each.finished) for each in steps}
+    return {each.id: f"{each.started_at} {each.seconds}" for each in steps}
 
 
 def _resume(workspace: Workspace) -> Path:
@@ -140,27 +141,27 @@ def _check_resumed(
 
 def _read_logs(narrator: Narrator, workspace: Workspace) -> None:
     with narrator.chapter("The logs of that run, found by its task ids"):
-        lines = list(search(workspace.layout.logs, task=_RUN))
+        lines = [record.data for record in search(workspace.layout.logs, task=_RUN)]
         for line in lines[:4]:
-            narrator.tell(f"{line.task_id}  {line.component}: {line.message}")
+            narrator.tell("{task_id}  {component}: {message}".format_map(line))
         narrator.tell("…")
-        assigned = Counter(each.task_id for each in lines if each.message == "Folder assigned")
+        assigned = Counter(
+            each["task_id"] for each in lines if each["message"] == "Folder assigned"
+        )
         once = bool(assigned) and set(assigned.values()) == {1}
         seen = f"{len(lines)} lines, {len(assigned)} assignments"
         narrator.check("each folder was assigned exactly once", once, seen)
 
 
 def _back_up(narrator: Narrator, workspace: Workspace) -> None:
-    layout = workspace.layout
     with narrator.chapter("A snapshot is taken and proven"):
-        report = workspace.vault.snapshot(
-            layout.root, workspace_id=layout.id, workspace_name=layout.name
-        )
-        seen = f"{report.files} files, {report.bytes_read} bytes read"
-        narrator.check("the snapshot is complete", not report.problems, seen)
+        report = workspace.snapshot(tags=["demo"])
+        totals = report.snapshot.totals
+        seen = f"{totals.files} files, {readable_size(totals.stored)} stored"
+        narrator.check("the snapshot is complete", report.healthy, seen)
         proof = workspace.vault.verify(full=True)
-        seen = f"{proof.chunks_checked} chunks read back and compared"
-        narrator.check("every byte of it can be restored", proof.sound, seen)
+        seen = f"{proof.files_restored} files restored and compared, every byte read"
+        narrator.check("it can be restored", proof.healthy, seen)
 
 
 def _destroy_and_restore(narrator: Narrator, workspace: Workspace) -> None:
@@ -173,7 +174,7 @@ def _destroy_and_restore(narrator: Narrator, workspace: Workspace) -> None:
         narrator.tell(f"deleted {_LOST_AGENT}/, cut {_REGISTRY} after 100 bytes")
         narrator.check("a torn registry is not taken for empty", *_is_refused(workspace))
         workspace.vault.restore(
-            "latest", (_LOST_AGENT, _REGISTRY), to=root, quarantine=workspace.quarantine
+            "latest", [_LOST_AGENT, _REGISTRY], to=root, quarantine=workspace.quarantine
         )
         after = {path: _fingerprint(root / path) for path in before}
         narrator.check("both are back, byte for byte", after == before, f"{len(after)} restored")

@@ -1,6 +1,7 @@
 """Workflow state in this process's memory: gone when it ends."""
 
 import threading
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from holdfast.workflows.store import RunRow
@@ -51,6 +52,10 @@ class MemoryStore:
                 if status in (None, run.status) and name in (None, run.name):
                     found.append(run)
         return found
+
+    def count_runs(self) -> Mapping[str, int]:
+        with self._lock:
+            return Counter(run.status for run in self._runs.values())
 
     def claim_run(self, run_id: str, *, epoch: int, owner: str | None) -> bool:
         with self._lock:

@@ -111,6 +111,9 @@ class SqliteStore:
         query = f"{_ROW}{where} ORDER BY serial DESC LIMIT ?"
         return [RunRow(*row) for row in self._read(query, (*given.values(), limit))]
 
+    def count_runs(self) -> Mapping[str, int]:
+        return dict(self._read("SELECT status, count(*) FROM workflow_runs GROUP BY status", ()))
+
     def claim_run(self, run_id: str, *, epoch: int, owner: str | None) -> bool:
         return self._write(_CLAIM, (owner, run_id, epoch))
 

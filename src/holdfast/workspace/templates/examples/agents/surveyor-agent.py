@@ -35,14 +35,12 @@ def survey(folder: str) -> dict[str, Any]:
 
 def work(most: int | None) -> None:
     """Take assignments one by one; each is acknowledged once its report is on the way."""
-    done = 0
-    for message in workspace.queue("surveys").consume(lease=60):
+    for done, message in enumerate(workspace.queue("surveys").consume(lease=60), start=1):
         task = message.body
         report = survey(task["folder"])
         workspace.queue(task["replyTo"]).put(report, key=task["folder"])
         log.info("Folder surveyed", folder=task["folder"], files=report["files"])
         message.ack()
-        done += 1
         if done == most:
             return
 

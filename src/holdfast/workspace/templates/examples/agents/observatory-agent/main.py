@@ -1,7 +1,7 @@
 """Watches the workspace's logs, queues and runs, and writes ``health.json`` beside this file.
 
-    python agents/observatory-agent/main.py               look once; exits 1 when something is wrong
-    python agents/observatory-agent/main.py --every 60    look every minute until interrupted
+python agents/observatory-agent/main.py               look once; exits 1 when something is wrong
+python agents/observatory-agent/main.py --every 60    look every minute until interrupted
 """
 
 import argparse
@@ -34,9 +34,9 @@ class Health(msgspec.Struct, rename="camel"):
 def look(window: timedelta) -> Health:
     """Look at every store, and at the errors logged within `window` from now."""
     now = datetime.now(UTC)
-    status = workspace_status(workspace.layout)
+    status = workspace_status(workspace)
     errors = search(workspace.layout.logs, level="ERROR", since=now - window)
-    recent = [f"{entry.component}: {entry.message}" for entry in errors]
+    recent = [f"{each.data['component']}: {each.data['message']}" for each in errors]
     concerns = [f"{store.name}: {store.problem}" for store in status.stores if store.problem]
     concerns += status.unprotected
     if recent:
