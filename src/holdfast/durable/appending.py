@@ -7,7 +7,6 @@ killed writer leaves is an unfinished last line; `holdfast.durable.journal` tell
 import os
 import sys
 import threading
-import time
 from pathlib import Path
 
 from holdfast.durable.files import sync_file
@@ -102,23 +101,14 @@ class NumberedFile:
     `number`, `file` and `end` say where the next line goes; a position is a number and an end.
     """
 
-    __slots__ = (
-        "_arrived", "_group", "_lock", "_sync_seconds", "_synced", "_syncing", "_waiting", "_woken",
-        "end", "file", "number",
-    )  # fmt: skip
+    __slots__ = ("_synced", "_syncing", "end", "file", "number")
 
     def __init__(self, number: int, file: AppendFile, end: int) -> None:
         self.number = number
         self.file = file
         self.end = end
-        self._lock = threading.Lock()
-        self._woken = threading.Condition(self._lock)  # a sync ended
-        self._arrived = threading.Condition(self._lock)  # the group is complete
-        self._syncing = False
+        self._syncing = threading.Lock()
         self._synced = (0, 0)
-        self._waiting = 0
-        self._group = 1
-        self._sync_seconds = 0.0
 
     def append(self, data: bytes) -> tuple[int, int]:
         """Append at `end`; returns the position after it. The caller holds the series' lock."""
@@ -129,50 +119,19 @@ class NumberedFile:
     def sync(self, position: tuple[int, int]) -> None:
         """Return once all up to `position` is on the disk itself.
 
-        Called without the series' lock. The first thread to come syncs for all who wrote by then.
-        When it had company the last time, it first waits for as many again, for a fraction of what
-        a sync takes (PostgreSQL's commit_delay): else threads that were just woken would miss it.
+        Called without the series' lock. Whoever comes first syncs for all who wrote by then.
         """
-        with self._lock:
-            self._waiting += 1
-            try:
-                if self._waiting >= self._group:
-                    self._arrived.notify()
-                while self._syncing and self._synced < position:
-                    self._woken.wait()
-                if self._synced < position:
-                    self._lead()
-            finally:
-                self._waiting -= 1
+        with self._syncing:
+            if self._synced < position:
+                reached = (self.number, self.end)
+                self.file.sync()
+                self._synced = reached
 
     def move_on(self, number: int, file: AppendFile, end: int, *, sync: bool) -> None:
         """Go on in the next file; with `sync` the old one is on the disk before."""
-        with self._lock:
-            while self._syncing:
-                self._woken.wait()
+        with self._syncing:
             if sync:
                 self.file.sync()
             self.file.close()
             self.number, self.file, self.end = number, file, end
             self._synced = (number, 0)
-
-    def _lead(self) -> None:
-        """Sync for everybody who wrote by now; enters and leaves with `_lock` held."""
-        self._syncing = True
-        try:
-            if self._group > 1:
-                patience = min(self._sync_seconds, 0.002)
-                self._arrived.wait_for(lambda: self._waiting >= self._group, timeout=patience)
-            self._group = self._waiting
-            reached = (self.number, self.end)
-            started = time.monotonic()
-            self._lock.release()
-            try:
-                self.file.sync()
-            finally:
-                self._lock.acquire()
-            self._sync_seconds = time.monotonic() - started
-            self._synced = reached
-        finally:
-            self._syncing = False
-            self._woken.notify_all()

@@ -399,4 +399,5 @@ class QueueSuite:
             assert again.reason == "not now"
         with self.open_queue(tmp_path, clock) as queue:
             clock.advance(61)
-            assert [one.body for one in queue.take(9)] == ["d", "b", "c", "e"]
+            taken = [one.body for one in queue.take(9)]
+            assert taken == ["d", "b", "c", "e"]

@@ -168,8 +168,13 @@ class Schedule:
         return None
 
     def pop_ready(self) -> None:
-        """Drop the item `first_ready` returned; the caller leases or buries that message."""
-        heappop(self._ready)
+        """Drop the message `first_ready` returned; the caller leases or buries it.
+
+        It may stand there twice, when it was taken elsewhere and came back.
+        """
+        dropped = heappop(self._ready)
+        while self._ready and self._ready[0] == dropped:
+            heappop(self._ready)
 
     def first(self, limit: int) -> list[Entry]:
         """The first ready messages, in order."""

@@ -20,6 +20,7 @@ import msgspec
 from holdfast.durable.appending import AppendFile, NumberedFile
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import make_folder, sync_folder
+from holdfast.durable.grouping import GroupCommit
 from holdfast.durable.journal import seal, unseal
 from holdfast.durable.locks import QuickLock
 from holdfast.durable.names import long_path
@@ -88,6 +89,7 @@ class MessageWriter:
         self.lock = QuickLock(folder.parent / "put.lock")
         self._segment_bytes = segment_bytes
         self._sync = sync
+        self._group: GroupCommit[tuple[Sequence[bytes], float], int] = GroupCommit(self._commit)
         self._out: NumberedFile | None = None
         self._last = 0
 
@@ -103,6 +105,22 @@ class MessageWriter:
 
     def append(self, payloads: Sequence[bytes], now: float) -> int:
         """Append messages; returns the number of the first. Raises `StorageError`."""
+        return self._group.ask((payloads, now)) if self._sync else self._write(payloads, now)
+
+    def _commit(self, group: Sequence[tuple[Sequence[bytes], float]]) -> list[int]:
+        """Write what several threads put, with one fsync."""
+        out = self._out
+        assert out is not None
+        now = max(moment for _, moment in group)
+        first = self._write([payload for payloads, _ in group for payload in payloads], now)
+        out.sync((out.number, out.end))
+        firsts = []
+        for payloads, _ in group:
+            firsts.append(first)
+            first += len(payloads)
+        return firsts
+
+    def _write(self, payloads: Sequence[bytes], now: float) -> int:
         out = self._out
         assert out is not None
         at = b"%.6f" % now
@@ -119,7 +137,7 @@ class MessageWriter:
                     lines.append(b'{"crc":"%08x","rec":%b}\n' % (crc32(record), record))
                     n += 1
                 fault_point("queue.append")
-                position = out.append(lines[0] if n - first == 1 else b"".join(lines))
+                out.append(lines[0] if n - first == 1 else b"".join(lines))
                 self._last = n - 1
                 fault_point("queue.appended")
             except BaseException as error:
@@ -127,8 +145,6 @@ class MessageWriter:
                 if isinstance(error, OSError):
                     raise storage_error(error, out.file.path, "append to the queue") from error
                 raise
-        if self._sync:
-            out.sync(position)
         return first
 
     def last_number(self) -> int:
