@@ -79,14 +79,14 @@ class Execution:
         missing = [index for index, found in enumerate(done) if found is None]
         if missing:
             context = copy_context()
-            with ThreadPoolExecutor(min(workers, len(missing)), "holdfast-map") as threads:
-                with ending_noticed():
-                    futures = [
-                        threads.submit(
-                            context.copy().run, self._perform, step, slots[index], calls[index], {}
-                        )
-                        for index in missing
-                    ]
+            width = min(workers, len(missing))
+            with ending_noticed(), ThreadPoolExecutor(width, "holdfast-map") as threads:
+                futures = [
+                    threads.submit(
+                        context.copy().run, self._perform, step, slots[index], calls[index], {}
+                    )
+                    for index in missing
+                ]
             for index, future in zip(missing, futures, strict=True):
                 done[index] = future.result()
         return [_given(found) for found in done if found is not None]
