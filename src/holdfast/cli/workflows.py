@@ -1,6 +1,5 @@
 """``holdfast workflows``: run, look at, resume and cancel durable workflows."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from holdfast.workflows import Run, RunInfo, StepInfo, Workflow, Workflows
 
 _STATUS = click.Choice(["running", "succeeded", "failed", "cancelled"])

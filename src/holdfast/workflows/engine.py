@@ -203,8 +203,9 @@ class Workflows:
         return deleted
 
     def close(self) -> None:
-        """Wait for the started runs, give back the lease and close the store."""
-        self._jobs.close()
+        """Wait for the started runs, give back the lease and close the store; twice is fine."""
+        if not self._jobs.close():
+            return
         self._leases.close()
         self._store.close()
 

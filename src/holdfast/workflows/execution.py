@@ -8,7 +8,8 @@ killed before that is performed again (at least once), and one that is recorded 
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -79,14 +80,14 @@ class Execution:
         missing = [index for index, found in enumerate(done) if found is None]
         if missing:
             context = copy_context()
-            with ThreadPoolExecutor(min(workers, len(missing)), "holdfast-map") as threads:
-                with ending_noticed():
-                    futures = [
-                        threads.submit(
-                            context.copy().run, self._perform, step, slots[index], calls[index], {}
-                        )
-                        for index in missing
-                    ]
+            width = min(workers, len(missing))
+            with ending_noticed(), ThreadPoolExecutor(width, "holdfast-map") as threads:
+                futures = [
+                    threads.submit(
+                        context.copy().run, self._perform, step, slots[index], calls[index], {}
+                    )
+                    for index in missing
+                ]
             for index, future in zip(missing, futures, strict=True):
                 done[index] = future.result()
         return [_given(found) for found in done if found is not None]
@@ -106,7 +107,8 @@ class Execution:
 
     def check_complete(self) -> None:
         """Raise `RunError` when steps are recorded that the workflow no longer calls."""
-        left = self._history.take_any()
+        with self._breaking():
+            left = self._history.take_any()
         if left is not None:
             raise self._break(_changed(self.run_id, f"it no longer calls the step {left.id}"))
 
@@ -132,7 +134,8 @@ class Execution:
 
     def _replay(self, step: "Step[..., Any]", slot: Slot) -> Done | None:
         """The step as it is recorded, or None when it is not."""
-        record = self._history.take(slot.position)
+        with self._breaking():
+            record = self._history.take(slot.position)
         if record is None:
             return None
         if record.id != slot.id:
@@ -174,16 +177,23 @@ class Execution:
         return Done(record, value)
 
     def _record(self, slot: Slot, body: bytes) -> None:
-        fault_point("workflow.step.executed")
-        try:
+        with self._breaking():
+            fault_point("workflow.step.executed")
             kept = self._store.record_step(
                 self.run_id, epoch=self.epoch, position=slot.position, body=body
             )
-        except HoldfastError as error:
-            raise self._break(error) from None
         if not kept:
             raise self._lost()
         fault_point("workflow.step.recorded")
+
+    @contextmanager
+    def _breaking(self) -> Iterator[None]:
+        """What the store raises in the body is not the workflow's to handle; see `check`."""
+        try:
+            yield
+        except Exception as error:
+            self._broken = self._broken or error
+            raise
 
     def _break(self, error: HoldfastError) -> HoldfastError:
         self._broken = self._broken or error

@@ -96,13 +96,14 @@ class Jobs:
         if job is not None and job.execution is not None:
             job.execution.stop()
 
-    def close(self) -> None:
-        """Wait for the started runs to end; nothing is accepted any more."""
+    def close(self) -> bool:
+        """Accept nothing more and wait for the started runs to end; False when closed before."""
         with self._lock:
-            self._closed = True
+            before, self._closed = self._closed, True
             pool = self._pool
         if pool is not None:
             pool.shutdown()
+        return not before
 
     def _place(self, job: Job) -> Job:
         with self._lock:
