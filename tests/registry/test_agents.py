@@ -163,9 +163,9 @@ def test_an_unchanged_file_is_read_once(registry: AgentRegistry) -> None:
 
 def test_a_change_that_changes_nothing_writes_nothing(registry: AgentRegistry) -> None:
     registry.add("a", path="/a")
-    before = os.stat(registry.path)
+    before = registry.path.stat()
     registry.update("a", status="active")
-    assert os.stat(registry.path).st_mtime_ns == before.st_mtime_ns
+    assert registry.path.stat().st_mtime_ns == before.st_mtime_ns
     assert len(registry.generations()) == 1
 
 
@@ -201,7 +201,7 @@ def test_validate_names_every_problem(registry: AgentRegistry, tmp_path: Path) -
             "nul-path": {"path": "a\0b"},
             "foreign": {"path": foreign},
         },
-        "staging": {"Gone": {"path": here + "/x/.."}, "none": {}},
+        "staging": {"Gone": {"path": here + "/shared/.."}, "none": {}},
     }
     (tmp_path / "registry-folder").mkdir()
     (tmp_path / "shared").mkdir()
@@ -214,7 +214,7 @@ def test_validate_names_every_problem(registry: AgentRegistry, tmp_path: Path) -
         ("none", "it has no path"),
         ("one", "its path is that"),
         ("two", "its path is that"),
-        ("my agent", "'my agent' cannot be a agent id"),
+        ("my agent", "'my agent' cannot be a registry id"),
         ("my agent", "its path is that"),
         ("nul-path", "its path contains a NUL character"),
         ("foreign", "its path is one"),

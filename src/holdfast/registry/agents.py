@@ -112,9 +112,9 @@ class AgentRegistry:
         reports that. Raises `ConflictError` if the id is taken in any group, also by another
         spelling of its case, and `UsageError` for a bad id, group or value.
         """
-        check_identifier(agent_id, "agent id")
+        check_identifier(agent_id, "registry id")
         entry = new_entry(
-            name=name or title_of(agent_id),
+            name=title_of(agent_id) if name is None else name,
             path=resolve(path, self.search_roots),
             status=status,
             description=description,

@@ -50,7 +50,7 @@ def check(
 
 def _of_id(group: str, entry_id: str, spellings: Sequence[tuple[str, str]]) -> Iterator[str]:
     try:
-        check_identifier(entry_id, "agent id")
+        check_identifier(entry_id, "registry id")
     except UsageError as error:
         yield error.message
     for other_group, other in spellings:

@@ -81,7 +81,7 @@ def title_of(agent_id: str) -> str:
 def id_of(path: Path) -> str:
     """The id of the agent at `path`: its name, without ``.py``. Raises `UsageError`."""
     name = path.name.removesuffix(".py")
-    return check_identifier(_NO_ID.sub("-", name).strip("-._"), "agent id")
+    return check_identifier(_NO_ID.sub("-", name).strip("-._"), "registry id")
 
 
 def _places(
