@@ -1,7 +1,6 @@
 """``holdfast logs``: search and follow the workspace's JSON logs."""
 
 import sys
-from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,8 @@ from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from holdfast.logs.search import Record, Search
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "magenta"}

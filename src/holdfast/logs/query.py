@@ -82,11 +82,8 @@ class Query:
         plain = self.grep is not None and re.escape(self.grep) == self.grep
         if self.grep and plain and not _SPECIAL_IN_JSON.search(self.grep):
             patterns.append(re.compile(self.grep.encode()))
-        if (
-            self.components
-            and not self._names(file_component)
-            and not any(map(_glob, self.components))
-        ):
+        by_name = self.components and not any(map(_glob, self.components))
+        if by_name and not self._names(file_component):
             names = "|".join(re.escape(name) for name in self.components)
             patterns.append(re.compile(f'"(?:{names})"'.encode()))
         return patterns

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from holdfast.logs.lines import START, sort_key
+from holdfast.logs.lines import START, key_of, sort_key
 from holdfast.logs.query import Query
 from holdfast.logs.sources import DamagedFileError, Source, open_sources, starts_like_ours
 
@@ -41,8 +41,8 @@ def search(
     """The lines in `directory` that meet all conditions, oldest first.
 
     `components` are names of components or files, ``agent-*`` is allowed; `level` is the lowest;
-    `since` (inclusive) and `until` (exclusive) are aware; `task` is a task id, or a run's id for all
-    of its steps; `grep` is a regular expression for the message and further values; `limit` keeps
+    `since` (inclusive) and `until` (exclusive) are aware; `task` is a task id, or a run's id for
+    all of its steps; `grep` is a regular expression for the message and further values; `limit` keeps
     the newest so many. With `follow` the iteration goes on with lines as they are written, and does
     not end.
 
@@ -133,9 +133,8 @@ class Search:
         query = self.query
         for source in sources:
             rotated = source.name.rotated_at
-            if rotated is not None and query.since is not None:
-                if rotated.replace(tzinfo=None).isoformat().encode() < query.earliest:
-                    continue
+            if rotated is not None and key_of(rotated).encode() < query.earliest:
+                continue
             first = source.first_stamp()
             if not (query.latest and first > query.latest):
                 yield first.decode(), source

@@ -22,7 +22,7 @@ _PROBE = 1 << 16
 _NARROW_ENOUGH = 1 << 18
 _ATTEMPTS = 50
 _STAMP = re.compile(
-    rb"^\{\"timestamp\":\"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z", re.MULTILINE
+    rb"^" + re.escape(START) + rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z", re.MULTILINE
 )
 
 
@@ -79,39 +79,33 @@ class Source:
             start = self._skip_earlier(since)
         if until and self.descriptor >= 0:
             end = self._skip_later(until, start)
-        rest = [self._unfinished_line_at(start)] if start else []
-        skip_first = bool(start)
+        rest: list[bytes] = []
         for piece in self._pieces(start, end, _BLOCK):
             cut = piece.rfind(b"\n") + 1
             if not cut:
                 rest.append(piece)
                 continue
-            block = b"".join([*rest, piece[:cut]])
+            yield b"".join([*rest, piece[:cut]])
             rest = [piece[cut:]]
-            yield block[block.find(b"\n") + 1 :] if skip_first else block
-            skip_first = False
         if last := b"".join(rest):
             yield last
 
-    def _unfinished_line_at(self, offset: int) -> bytes:
-        return b"" if read_at(self.descriptor, 1, offset - 1) != b"\n" else b"\n"
-
     def _skip_earlier(self, since: bytes) -> int:
-        """An offset before which all is earlier than `since`, by bisection."""
+        """The beginning of a line before which all is earlier than `since`, by bisection."""
         low, high = 0, self.end
         while high - low > _NARROW_ENOUGH:
             middle = (low + high) // 2
             stamps = self._stamps_at(middle)
             if not stamps:
-                return low
+                break
             if max(stamps) < since:
                 low = middle
             else:
                 high = middle
-        return low
+        return self._next_line(low - 1) if low else 0
 
     def _skip_later(self, until: bytes, low: int) -> int:
-        """An offset, behind a newline, from which on all is later than `until`, by bisection."""
+        """The end of a line behind which all is later than `until`, by bisection."""
         high = self.end
         while high - low > _NARROW_ENOUGH:
             middle = (low + high) // 2
