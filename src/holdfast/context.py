@@ -12,17 +12,20 @@ from contextvars import ContextVar
 
 ENVIRONMENT = "HOLDFAST_TASK_ID"
 
-_task_id: ContextVar[str | None] = ContextVar("holdfast_task_id", default=None)
+_task_id: ContextVar[str | None] = ContextVar("holdfast_task_id")
 
 
 def current_task_id() -> str | None:
     """The id of the task this code runs in, or None outside of any."""
-    return _task_id.get() or os.environ.get(ENVIRONMENT)
+    try:
+        return _task_id.get()
+    except LookupError:
+        return os.environ.get(ENVIRONMENT) or None
 
 
 @contextmanager
 def task(task_id: str | None) -> Iterator[None]:
-    """Run the body as part of the task `task_id`."""
+    """Run the body as part of the task `task_id`; None takes it out of any."""
     token = _task_id.set(task_id)
     try:
         yield
