@@ -73,10 +73,9 @@ def encode(data: Any) -> bytes:
     plain = msgspec.to_builtins(data, str_keys=True)
     text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
     try:
-        compact = text.encode("utf-8")
+        return msgspec.json.format(text.encode("utf-8"), indent=2) + b"\n"
     except UnicodeEncodeError:
-        compact = json.dumps(plain, allow_nan=False).encode("ascii")
-    return msgspec.json.format(compact, indent=2) + b"\n"
+        return json.dumps(plain, allow_nan=False, indent=2).encode("ascii") + b"\n"
 
 
 def digest_of(content: bytes) -> str:
@@ -158,9 +157,7 @@ def _blame(data: Any, schema: Any, message: str) -> positions.Path:
             guilty = [k for k in here if _message(_keep_only(data, path, k), schema) == message]
             if not guilty:
                 return path
-            data = _keep_only(
-                data, path, guilty[0]
-            )  # nor may a guilty sibling confuse what follows
+            data = _keep_only(data, path, guilty[0])  # a guilty sibling would mislead below it
             path = (*path, guilty[0])
     return path
 

@@ -158,10 +158,14 @@ def statements_of(script: str) -> Iterator[str]:
     for piece in script.split(";"):
         statement += piece + ";"
         if sqlite3.complete_statement(statement):
-            yield statement
+            yield from _unless_blank(statement)
             statement = ""
+    yield from _unless_blank(statement)  # the last one may stand without its semicolon
+
+
+def _unless_blank(statement: str) -> Iterator[str]:
     if statement.strip("; \t\r\n"):
-        yield statement.removesuffix(";")
+        yield statement
 
 
 def _known_version(connection: sqlite3.Connection, path: Path, room: str, newest: int) -> int:
