@@ -12,20 +12,20 @@ from contextvars import ContextVar
 
 ENVIRONMENT = "HOLDFAST_TASK_ID"
 
-# Read once: every log line asks, and a lookup in os.environ costs as much as the rest of a line.
-_inherited = os.environ.get(ENVIRONMENT) or None
-
-_task_id: ContextVar[str | None] = ContextVar("holdfast_task_id", default=None)
+# The environment is read once: every log line asks for the task.
+_task_id: ContextVar[str | None] = ContextVar(
+    "holdfast_task_id", default=os.environ.get(ENVIRONMENT) or None
+)
 
 
 def current_task_id() -> str | None:
     """The id of the task this code runs in, or None outside of any."""
-    return _task_id.get() or _inherited
+    return _task_id.get()
 
 
 @contextmanager
 def task(task_id: str | None) -> Iterator[None]:
-    """Run the body as part of the task `task_id`."""
+    """Run the body as part of the task `task_id`; None takes it out of any."""
     token = _task_id.set(task_id)
     try:
         yield

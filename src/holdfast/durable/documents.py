@@ -7,7 +7,7 @@ the file, the line and the column, and stays as it is. A byte-order mark and CRL
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,7 +22,6 @@ Schema = TypeVar("Schema")
 FORMAT_KEY = "formatVersion"
 
 _BOM = b"\xef\xbb\xbf"
-_AT_BYTE = re.compile(r" \(byte (\d+)\)$")
 _AT_PATH = re.compile(r" - at `(?P<path>[^`]*)`$")
 _STEP = re.compile(r"\.(?P<key>[^.\[]+)|\[(?P<index>\d+|\.\.\.)\]")
 _WAY_OUT = "mend the file by hand or restore an earlier version; nothing was changed"
@@ -30,11 +29,12 @@ _WAY_OUT = "mend the file by hand or restore an earlier version; nothing was cha
 
 @dataclass(frozen=True)
 class Document:
-    """A JSON object as it stands in its file: the data, and the digest of the exact bytes."""
+    """A JSON object as it stands in its file: the data, the exact bytes and their digest."""
 
     path: Path
     data: dict[str, Any]
     digest: str
+    content: bytes = field(default=b"", repr=False, compare=False)
 
 
 def read_document(path: Path, *, newest: int = 1) -> Document:
@@ -46,8 +46,8 @@ def read_document(path: Path, *, newest: int = 1) -> Document:
     """
     content = read_bytes(path)
     data = parse_object(content, path)
-    check_format(data, path, newest)
-    return Document(path, data, digest_of(content))
+    check_format(data, path, newest, content)
+    return Document(path, data, digest_of(content), content)
 
 
 def write_document(
@@ -65,8 +65,17 @@ def write_document(
 
 
 def encode(data: Any) -> bytes:
-    """`data` as people read JSON: two spaces, insertion order, UTF-8, a final newline."""
-    return msgspec.json.format(msgspec.json.encode(data), indent=2) + b"\n"
+    """`data` as people read JSON: two spaces, insertion order, UTF-8, a final newline.
+
+    Raises `ValueError` for NaN and infinity, which JSON lacks. Lone surrogates (bytes of a file
+    name that are no UTF-8) are written as escapes.
+    """
+    plain = msgspec.to_builtins(data, str_keys=True)
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    try:
+        return msgspec.json.format(text.encode("utf-8"), indent=2) + b"\n"
+    except UnicodeEncodeError:
+        return json.dumps(plain, allow_nan=False, indent=2).encode("ascii") + b"\n"
 
 
 def digest_of(content: bytes) -> str:
@@ -82,7 +91,13 @@ def parse_object(content: bytes, path: Path) -> dict[str, Any]:
         raise UnreadableError(f"the file {state}", path=path, hint=_WAY_OUT, line=1, column=1)
     try:
         text = content.decode("utf-8")
-        data = json.loads(text, object_pairs_hook=_unique)
+        data = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_number,
+            parse_float=_float,
+            parse_int=_int,
+        )
     except UnicodeDecodeError as error:
         at = positions.position_of_byte(content, error.start)
         raise _unreadable("not UTF-8 text", path, at) from error
@@ -91,20 +106,21 @@ def parse_object(content: bytes, path: Path) -> dict[str, Any]:
         raise _unreadable(f"not valid JSON: {error.msg}", path, at) from error
     except RecursionError as error:
         raise _unreadable("nested too deeply", path, positions.Position(1, 1)) from error
-    except _DuplicateKeyError as error:
-        found = positions.first_duplicate_key(text)
-        at = found[1] if found else positions.Position(1, 1)
-        raise _unreadable(f"the key {error.args[0]!r} stands twice", path, at) from error
+    except (_DuplicateKeyError, _NumberError) as error:
+        raise _refused(error, text, path) from error
     if not isinstance(data, dict):
         at = positions.Position(1, 1)
         raise _unreadable(f"a JSON object is expected, not {_kind(data)}", path, at)
     return data
 
 
-def check_format(data: dict[str, Any], path: Path, newest: int) -> None:
-    """Refuse a document whose ``formatVersion`` is above `newest`."""
+def check_format(data: dict[str, Any], path: Path, newest: int, content: bytes = b"") -> None:
+    """Refuse a document whose ``formatVersion`` is above `newest`, or is no version at all."""
     version = data.get(FORMAT_KEY, 1)
-    if isinstance(version, int) and version > newest:
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        at = _position(content, (FORMAT_KEY,))
+        raise _unreadable(f"{FORMAT_KEY} must be a whole number from 1 on", path, at)
+    if version > newest:
         raise NewerFormatError(
             f"written in format {version}; this Holdfast reads up to {newest}",
             path=path,
@@ -118,8 +134,7 @@ def convert(document: Document, schema: type[Schema]) -> Schema:
         return msgspec.convert(document.data, schema)
     except msgspec.ValidationError as error:
         path = _blame(document.data, schema, str(error))
-        text = read_bytes(document.path).removeprefix(_BOM).decode("utf-8", "replace")
-        at = positions.position_of_path(text, path) or positions.Position(1, 1)
+        at = _position(document.content, path)
         message = _AT_PATH.sub("", str(error))
         where = ".".join(str(part) for part in path) or "the document"
         raise _unreadable(f"{message} at {where}", document.path, at) from error
@@ -142,8 +157,15 @@ def _blame(data: Any, schema: Any, message: str) -> positions.Path:
             guilty = [k for k in here if _message(_keep_only(data, path, k), schema) == message]
             if not guilty:
                 return path
+            data = _keep_only(data, path, guilty[0])  # a guilty sibling would mislead below it
             path = (*path, guilty[0])
     return path
+
+
+def _position(content: bytes, path: positions.Path) -> positions.Position:
+    text = content.removeprefix(_BOM).decode("utf-8", "replace")
+    found = positions.position_of_path(text, path) if text else None
+    return found or positions.Position(1, 1)
 
 
 def _message(data: Any, schema: Any) -> str:
@@ -173,6 +195,32 @@ def _keep_only(data: Any, path: positions.Path, key: str) -> Any:
 
 class _DuplicateKeyError(ValueError):
     pass
+
+
+class _NumberError(ValueError):
+    pass
+
+
+def _refused(error: ValueError, text: str, path: Path) -> UnreadableError:
+    """The error for well-formed JSON that would not survive being read and written again."""
+    if isinstance(error, _DuplicateKeyError):
+        found, complaint = positions.first_duplicate_key(text), "the key {!r} stands twice"
+    else:
+        found, complaint = positions.first_unsound_number(text), "{!s} is no number that JSON holds"
+    what, at = found or (error.args[0], positions.Position(1, 1))
+    return _unreadable(complaint.format(what if len(what) <= 40 else what[:40] + "…"), path, at)
+
+
+def _refuse_number(text: str) -> Any:
+    raise _NumberError(text)
+
+
+def _float(text: str) -> float:
+    return float(text) if positions.is_sound_number(text) else _refuse_number(text)
+
+
+def _int(text: str) -> int:
+    return int(text) if len(text) < 300 else _refuse_number(text)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

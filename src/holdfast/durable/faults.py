@@ -15,6 +15,7 @@ import errno
 import os
 import signal
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -30,14 +31,17 @@ class _Plan:
     actions: dict[str, tuple[str, int | None]] = field(default_factory=dict)
     trace: Path | None = None
     visits: Counter[str] = field(default_factory=Counter)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def visit(self, name: str) -> None:
-        self.visits[name] += 1
+        with self._counting:
+            self.visits[name] += 1
+            visit = self.visits[name]
         if self.trace is not None:
             with self.trace.open("a", encoding="utf-8", newline="\n") as file:
                 file.write(name + "\n")
         action, only_on = self.actions.get(name, (None, None))
-        if action is not None and only_on in (None, self.visits[name]):
+        if action is not None and only_on in (None, visit):
             _act(action, name)
 
 

@@ -12,12 +12,15 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from holdfast.durable import trees
 from holdfast.durable.faults import fault_point
 from holdfast.durable.names import long_path
+from holdfast.durable.renames import rename_exclusively
+from holdfast.durable.renames import replace as replace
 from holdfast.durable.sharing import patiently
 from holdfast.errors import ConflictError, NotFoundError, storage_error, storage_errors
 
@@ -50,112 +53,205 @@ def write_atomic(
     """Replace `path` by `data` so that any reader, at any time, sees the old or the new whole.
 
     A symbolic link is kept and its target replaced. Without `mode` an existing file keeps its
-    permissions and a new one follows the umask; with it the file gets exactly `mode`. With
-    `exclusive` an existing file raises `ConflictError` and stays as it is.
+    permissions (and its owner, where the system lets us), a new one follows the umask; with it the
+    file gets exactly `mode`. With `exclusive` an existing file or link raises `ConflictError` and
+    stays as it is.
 
-    Raises `StorageError` when the disk refuses; the old content is then untouched.
+    Raises `StorageError` when the disk refuses. The old content is then untouched, unless only
+    the last step failed, the sync of the folder: then the new content is there, unacknowledged.
     """
-    target = long_path(Path(os.path.realpath(path)) if path.is_symlink() else path)
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    temporary: Path | None = None
     try:
-        _write_new(temporary, data, durability, mode if exclusive else _mode_for(target, mode))
+        target = long_path(path) if exclusive else _link_target(long_path(path))
+        temporary = temporary_beside(target)
+        _write_new(temporary, data, durability, mode, None if exclusive else _status_of(target))
         fault_point("files.temporary.written")
-        if exclusive:
-            _publish_exclusively(temporary, target)
-        else:
-            replace(temporary, target)
-    except FileExistsError as error:
-        temporary.unlink(missing_ok=True)
-        raise ConflictError("the file exists already", path=path) from error
-    except OSError as error:
-        _discard(temporary)
-        raise storage_error(error, path, "write the file") from error
-    fault_point("files.replaced")
+        (rename_exclusively if exclusive else replace)(temporary, target)
+    except BaseException as error:
+        if temporary is not None:
+            _discard(temporary)
+        if exclusive and isinstance(error, FileExistsError):
+            raise ConflictError("the file exists already", path=path) from error
+        if isinstance(error, OSError):
+            raise storage_error(error, path, "write the file") from error
+        raise
+    with storage_errors(path, "write the file"):
+        fault_point("files.replaced")
     if durability == "power":
         sync_folder(target.parent)
 
 
-def replace(source: Path, target: Path) -> None:
-    """`os.replace`, repeated on Windows while another program holds either file open."""
-    patiently(lambda: os.replace(source, target))
+def temporary_beside(target: Path) -> Path:
+    """A fresh name beside `target` for what is not finished; `sweep_temporary` knows it."""
+    # 40 characters are at most 160 bytes: the whole stays below the 255 of most file systems.
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
 
 
 def remove(path: Path) -> None:
-    """Remove one file; a missing one is fine. Raises `StorageError`."""
+    """Remove one file or link; a missing one is fine. Raises `StorageError`."""
     with storage_errors(path, "remove the file"):
-        patiently(lambda: long_path(path).unlink(missing_ok=True))
+        _unlink(long_path(path))
 
 
 def move(source: Path, target: Path) -> None:
-    """Move a file, link or folder to a free name, also to another disk. Raises `StorageError`.
+    """Move a file, link or folder to a free name, also to another disk.
 
-    On one disk it is one rename. To another disk everything is copied beside the target first,
-    then named, and only then removed at the source.
+    On one disk it is one rename. To another disk everything is copied beside the target and synced,
+    then named, and only then taken away at the source: after a crash it may be whole at both.
+
+    Raises `ConflictError` when the name is taken, `StorageError` when the disk refuses.
     """
-    with storage_errors(source, f"move it to {target}"):
+    try:
         try:
-            patiently(lambda: os.rename(long_path(source), long_path(target)))
+            rename_exclusively(source, target)
         except OSError as error:
             if error.errno != errno.EXDEV:
                 raise
             _move_across(long_path(source), long_path(target))
+    except FileExistsError as error:
+        raise ConflictError("something is there already", path=target) from error
+    except OSError as error:
+        raise storage_error(error, source, f"move it to {target}") from error
 
 
 def _move_across(source: Path, target: Path) -> None:
-    partial = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
-    if source.is_dir() and not source.is_symlink():
-        shutil.copytree(source, partial, symlinks=True)
-    else:
-        shutil.copy2(source, partial, follow_symlinks=False)
-    os.rename(partial, target)
-    remove_tree(source)
+    partial = temporary_beside(target)
+    try:
+        if _is_real_folder(source):
+            shutil.copytree(source, partial, symlinks=True, copy_function=_copy_synced)
+        else:
+            _copy_synced(source, partial)
+        fault_point("files.move.copied")
+        rename_exclusively(partial, target)
+    except BaseException:
+        remove_tree(partial)
+        raise
+    sync_folder(target.parent)
+    fault_point("files.move.named")
+    leaving = temporary_beside(source)
+    os.rename(source, leaving)  # from here on it is in one place only, however long removal takes
+    remove_tree(leaving)
+
+
+def _copy_synced(source: str | Path, target: str | Path) -> None:
+    shutil.copy2(source, target, follow_symlinks=False)
+    if not os.path.islink(target):
+        with open(target, "rb" if sys.platform != "win32" else "r+b") as copy:
+            sync_whole(copy.fileno())
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file, link or folder with all it holds; links are removed, not followed."""
+    """Remove a file, link or folder with all it holds; links are removed, not followed.
 
-    def mend(function: Callable[..., object], name: str, error: BaseException) -> None:
-        if not isinstance(error, PermissionError):
-            raise error
-        os.chmod(name, stat.S_IRWXU)
-        patiently(lambda: function(name))
-
+    Folders without write permission and read-only files are made writable first. A missing one is
+    fine. Raises `StorageError`; what was removed until then is gone.
+    """
     target = long_path(path)
     with storage_errors(path, "remove it"):
-        if target.is_dir() and not target.is_symlink():
-            if sys.version_info >= (3, 12):
-                shutil.rmtree(target, onexc=mend)
-            else:
-                shutil.rmtree(target, onerror=lambda f, name, info: mend(f, name, info[1]))
+        try:
+            patiently(lambda: _remove_all(target))
+        except PermissionError:
+            _make_writable(target)
+            patiently(lambda: _remove_all(target))
+
+
+def _remove_all(target: Path) -> None:
+    try:
+        if _is_real_folder(target):
+            shutil.rmtree(target)
         else:
-            target.unlink(missing_ok=True)
+            _unlink(target)
+    except FileNotFoundError:
+        if os.path.lexists(target):
+            raise
 
 
-def make_folder(path: Path, *, private: bool = False) -> None:
+def _make_writable(folder: Path) -> None:
+    """Let the owner change `folder` and the folders below it; on Windows the files too."""
+    if not _is_real_folder(folder):
+        return
+    os.chmod(folder, stat.S_IRWXU)
+    for entry in trees.walk(folder, on_error=lambda *_: None):
+        if entry.is_folder or (sys.platform == "win32" and entry.is_file):
+            os.chmod(folder / entry.path, stat.S_IRWXU)
+
+
+def _unlink(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        if sys.platform != "win32" or not path.is_file():
+            raise
+        os.chmod(path, stat.S_IWRITE)  # Windows removes no read-only file
+        patiently(lambda: path.unlink(missing_ok=True))
+
+
+def _is_real_folder(path: Path) -> bool:
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return False
+    return stat.S_ISDIR(status.st_mode) and not trees.is_junction(status)
+
+
+def make_folder(path: Path, *, private: bool = False, durability: Durability = "process") -> None:
     """Make `path` and its parents; with `private` only the owner may look inside."""
     with storage_errors(path, "make the folder"):
-        long_path(path).mkdir(parents=True, exist_ok=True, mode=0o700 if private else 0o777)
+        _make_folders(long_path(path), 0o700 if private else 0o777, durability)
 
 
-def sync_file(descriptor: int) -> None:
-    """fsync an open file. Data and the size needed to read it reach the disk."""
-    if hasattr(os, "fdatasync"):
-        os.fdatasync(descriptor)
-    else:
+def _make_folders(path: Path, mode: int, durability: Durability) -> None:
+    if path.is_dir():
+        return
+    if path.parent != path:
+        _make_folders(path.parent, 0o777, durability)
+    path.mkdir(mode=mode, exist_ok=True)
+    if durability == "power":
+        sync_folder(path.parent)
+
+
+if sys.platform == "darwin":
+
+    def sync_whole(descriptor: int) -> None:
+        """Bring an open file to the disk: fsync alone stops at the drive's cache."""
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+        except OSError:
+            os.fsync(descriptor)  # a file system that does not know it
+
+    sync_file = sync_whole
+
+else:
+
+    def sync_whole(descriptor: int) -> None:
+        """Bring an open file to the disk, with its mode and times."""
         os.fsync(descriptor)
+
+    def sync_file(descriptor: int) -> None:
+        """Bring an open file's data, and the size needed to read it, to the disk."""
+        if hasattr(os, "fdatasync"):
+            os.fdatasync(descriptor)
+        else:
+            os.fsync(descriptor)
 
 
 def sync_folder(path: Path) -> None:
     """fsync a folder, so that names made or replaced in it survive a power cut.
 
-    Windows has no such call: NTFS journals names together with the replace.
+    Windows has no such call: NTFS journals names together with the replace. Some file systems
+    refuse it for folders (EINVAL); they have nothing better.
     """
     if sys.platform == "win32":
         return
     with storage_errors(path, "sync the folder"):
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
         finally:
             os.close(descriptor)
 
@@ -166,50 +262,88 @@ def is_temporary(name: str) -> bool:
 
 
 def sweep_temporary(folder: Path, *, older_than: float = 3600.0) -> list[Path]:
-    """Remove what crashed writers left in `folder`, if older than `older_than` seconds."""
-    removed = []
-    for entry in os.scandir(long_path(folder)):
-        if is_temporary(entry.name) and time.time() - entry.stat().st_mtime > older_than:
-            remove(Path(entry.path))
-            removed.append(folder / entry.name)
-    return removed
+    """Remove what crashed writers left in `folder`, if older than `older_than` seconds.
+
+    A missing folder has nothing to sweep. Raises `StorageError`.
+    """
+    swept = []
+    for name in _names_in(folder):
+        path = folder / name
+        status = _status_of(long_path(path)) if is_temporary(name) else None
+        if status is not None and time.time() - status.st_mtime >= older_than:
+            remove_tree(path)
+            swept.append(path)
+    return swept
 
 
-def _mode_for(target: Path, mode: int | None) -> int | None:
-    if mode is not None:
-        return mode
+def _names_in(folder: Path) -> list[str]:
     try:
-        return stat.S_IMODE(target.stat().st_mode)
+        return sorted(os.listdir(long_path(folder)))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise storage_error(error, folder, "list the folder") from error
+
+
+def _link_target(path: Path) -> Path:
+    if not os.path.islink(path):
+        return path
+    target = Path(os.path.realpath(path))
+    if os.path.islink(target):
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return target
+
+
+def _status_of(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
     except FileNotFoundError:
         return None
 
 
-def _write_new(path: Path, data: bytes, durability: Durability, mode: int | None) -> None:
+def _write_new(
+    path: Path,
+    data: bytes,
+    durability: Durability,
+    mode: int | None,
+    replaced: os.stat_result | None,
+) -> None:
+    if mode is None and replaced is not None:
+        mode = stat.S_IMODE(replaced.st_mode)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags, 0o666 if mode is None else mode)
+    descriptor = os.open(path, flags, 0o666 if mode is None else mode | stat.S_IWUSR)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
-        if sys.platform != "win32" and mode is not None:
-            os.fchmod(descriptor, mode)  # the umask does not narrow what was asked for
+        write_all(descriptor, data)
+        if sys.platform != "win32":
+            _keep_owner(descriptor, replaced)
+            if mode is not None:
+                os.fchmod(descriptor, mode)  # the umask does not narrow what was asked for
         if durability == "power":
-            os.fsync(descriptor)
+            sync_whole(descriptor)
     finally:
         os.close(descriptor)
+    if sys.platform == "win32" and mode is not None:
+        os.chmod(path, mode)
 
 
-def _publish_exclusively(temporary: Path, target: Path) -> None:
-    """Give `temporary` its final name unless that name is taken (then `FileExistsError`)."""
-    if sys.platform == "win32":
-        os.rename(temporary, target)
-    else:
-        os.link(temporary, target)
-        temporary.unlink()
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data` to an open file; the system may take it in pieces. Raises `OSError`."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+if sys.platform != "win32":
+
+    def _keep_owner(descriptor: int, replaced: os.stat_result | None) -> None:
+        own = os.fstat(descriptor)
+        if replaced is None or (own.st_uid, own.st_gid) == (replaced.st_uid, replaced.st_gid):
+            return
+        # Only the superuser may give a file away; another's copy is then simply ours.
+        with suppress(PermissionError):
+            os.fchown(descriptor, replaced.st_uid, replaced.st_gid)
 
 
 def _discard(temporary: Path) -> None:
-    try:
-        temporary.unlink(missing_ok=True)
-    except OSError:
-        return  # the first error is the one to report; sweep_temporary gets the rest
+    with suppress(OSError):  # the first error is the one to report; sweep_temporary gets the rest
+        _unlink(temporary)

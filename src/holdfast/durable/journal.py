@@ -4,32 +4,36 @@ Each line is ``{"crc":"1a2b3c4d","rec":<record>}``: the CRC-32 (IEEE 802.3, eigh
 digits) of the record's exact bytes, then the record, any JSON value without a newline. So
 ``jq .rec`` reads it, and a record is checked without being parsed.
 
-A crash can leave an unfinished last line; it was never acknowledged, so it is cut off and reported.
-A damaged line before the last one is another matter: it is an error, and nothing is cut.
+A crash can leave an unfinished last line (without its newline, or with blocks never written, which
+read as NULs); it was never acknowledged, so it is cut off and reported. Any other damage is an
+error, and nothing is cut.
 """
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from zlib import crc32
 
 from holdfast.durable.faults import fault_point
-from holdfast.durable.files import Durability, read_bytes, sync_file, sync_folder
+from holdfast.durable.files import Durability, read_bytes, sync_file, sync_folder, write_all
 from holdfast.durable.names import long_path
-from holdfast.errors import CorruptError, StorageError, storage_error, storage_errors
+from holdfast.errors import CorruptError, storage_errors
 
 _RECORD_AT = len(b'{"crc":"1a2b3c4d","rec":')
 
 
 def seal(record: bytes) -> bytes:
     """The line of one record (JSON bytes without a newline), newline included."""
+    if not record or b"\n" in record:
+        raise ValueError("a journal record is JSON on one line")
     return b'{"crc":"%08x","rec":%b}\n' % (crc32(record), record)
 
 
 def unseal(line: bytes) -> bytes | None:
     """The record of one whole line (with or without its newline); None when it is damaged."""
-    line = line.rstrip(b"\n")
+    line = line.removesuffix(b"\n")
     record = line[_RECORD_AT:-1]
     return record if line == b'{"crc":"%08x","rec":%b}' % (crc32(record), record) else None
 
@@ -54,7 +58,7 @@ def parse(data: bytes, path: Path) -> Contents:
     for number, line in enumerate(_lines(data), start=1):
         record = unseal(line) if line.endswith(b"\n") else None
         if record is None:
-            _refuse_damage_before_the_end(data, offset + len(line), number, path)
+            _refuse_damage(line, data[offset + len(line) :], number, path)
             return Contents(records, offset, len(data) - offset)
         records.append(record)
         offset += len(line)
@@ -81,37 +85,70 @@ def mend(path: Path) -> int:
 class JournalWriter:
     """Appends records to one journal file; made if missing.
 
-    The caller holds whatever lock keeps other writers out, and has called `mend` after a crash.
-    `append` returns once all records are written with the writer's durability.
+    The caller holds whatever lock keeps other writers out. `append` returns once all records are
+    written with the writer's durability; what a crashed writer left unfinished is cut off before.
     """
 
     def __init__(self, path: Path, *, durability: Durability = "process") -> None:
         self.path = path
         self.durability = durability
-        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         with storage_errors(path, "open the journal"):
             self._descriptor = os.open(long_path(path), flags, 0o644)
-        if durability == "power":
-            sync_folder(path.parent)
+        self._size = -1  # up to where the file is known to be whole
+        try:
+            if durability == "power":
+                sync_folder(path.parent)
+        except BaseException:
+            self.close()
+            raise
 
     def append(self, *records: bytes) -> None:
-        """Append `records` in one write. After a failed write the file is cut back to whole."""
+        """Append `records`, all or none.
+
+        Raises `StorageError` when the disk refuses (the file is then cut back to whole) and
+        `CorruptError` when the end of the file is damaged.
+        """
         data = b"".join(map(seal, records))
-        try:
-            before = os.fstat(self._descriptor).st_size
-            written = os.write(self._descriptor, data)
-            if written != len(data):
+        with storage_errors(self.path, "append to the journal"):
+            before = self._whole_size()
+            try:
+                write_all(self._descriptor, data)
+                fault_point("journal.appended")
+                if self.durability == "power":
+                    sync_file(self._descriptor)
+            except BaseException:
+                self._size = -1
                 os.ftruncate(self._descriptor, before)
-                raise StorageError("cannot append: the disk is full", path=self.path)
-            fault_point("journal.appended")
-            if self.durability == "power":
-                sync_file(self._descriptor)
-        except OSError as error:
-            raise storage_error(error, self.path, "append to the journal") from error
+                raise
+            self._size = before + len(data)
+
+    def _whole_size(self) -> int:
+        """The size of the file, after an unfinished last line of another writer was cut off."""
+        size = os.fstat(self._descriptor).st_size
+        if size not in (0, self._size):
+            os.lseek(self._descriptor, size - 1, os.SEEK_SET)
+            if os.read(self._descriptor, 1) != b"\n":
+                mend(self.path)
+                size = os.fstat(self._descriptor).st_size
+        return size
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file; closing it again does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> "JournalWriter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
 
 def _lines(data: bytes) -> Iterator[bytes]:
@@ -122,9 +159,10 @@ def _lines(data: bytes) -> Iterator[bytes]:
         start = end
 
 
-def _refuse_damage_before_the_end(data: bytes, after: int, number: int, path: Path) -> None:
-    """A damaged line followed by a sound one was not torn by a crash."""
-    if any(unseal(line) is not None for line in _lines(data[after:]) if line.endswith(b"\n")):
+def _refuse_damage(line: bytes, after: bytes, number: int, path: Path) -> None:
+    """A damaged line that is complete, or that a sound one follows, was not torn by a crash."""
+    complete = line.endswith(b"\n") and b"\0" not in line
+    if complete or any(unseal(later) is not None for later in _lines(after)):
         raise CorruptError(
             "the line does not match its checksum",
             path=path,

@@ -5,19 +5,23 @@ carries the holder's process id, host, start time and purpose for the error mess
 in vain.
 """
 
+import errno
 import os
-import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 
+from holdfast.durable.files import make_folder
 from holdfast.durable.names import long_path
-from holdfast.errors import BusyError, storage_error
+from holdfast.durable.sharing import patiently
+from holdfast.errors import BusyError, storage_error, storage_errors
 
 if sys.platform == "win32":
     import msvcrt
@@ -30,7 +34,9 @@ if sys.platform == "win32":
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
+        except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EDEADLK, errno.EDEADLOCK):
+                raise
             return False
         return True
 
@@ -38,6 +44,9 @@ if sys.platform == "win32":
         """Release the lock of an open file."""
         os.lseek(descriptor, _LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
+    def _host() -> str:
+        return os.environ.get("COMPUTERNAME", "this machine")
 
 else:
     import fcntl
@@ -53,6 +62,9 @@ else:
     def unlock(descriptor: int) -> None:
         """Release the lock of an open file."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _host() -> str:
+        return os.uname().nodename
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -77,7 +89,8 @@ class Lock:
             ...
 
     `timeout` is in seconds; 0 tries once. Not reentrant: taking it again in the same thread waits
-    like any other. Raises `BusyError` naming the holder, `StorageError` when the disk refuses.
+    like any other. A forked child does not hold its parent's locks. Raises `BusyError` naming the
+    holder, `StorageError` when the disk refuses.
     """
 
     def __init__(self, path: Path, *, purpose: str, timeout: float = 10.0) -> None:
@@ -89,13 +102,17 @@ class Lock:
 
     def acquire(self) -> None:
         """Wait for the lock at most `timeout` seconds."""
-        deadline = time.monotonic() + self.timeout
-        if not self._threads.acquire(timeout=max(self.timeout, 0.0)):
+        timeout = min(max(self.timeout, 0.0), threading.TIMEOUT_MAX)
+        deadline = time.monotonic() + timeout
+        if not self._threads.acquire(timeout=timeout):
             raise self._busy()
         try:
             self._descriptor = self._wait(deadline)
-        except BaseException:
+            _held.add(self)
+        except BaseException as error:
             self._threads.release()
+            if isinstance(error, OSError):
+                raise storage_error(error, self.path, "take the lock") from error
             raise
 
     def release(self) -> None:
@@ -103,9 +120,12 @@ class Lock:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is None:
             raise RuntimeError(f"the lock {self.path} is not held")
-        unlock(descriptor)
-        os.close(descriptor)
-        self._threads.release()
+        _held.discard(self)
+        try:
+            unlock(descriptor)
+        finally:
+            os.close(descriptor)
+            self._threads.release()
 
     def __enter__(self) -> "Lock":
         self.acquire()
@@ -120,19 +140,32 @@ class Lock:
         self.release()
 
     def _wait(self, deadline: float) -> int:
-        descriptor = open_lock_file(self.path)
         pause = 0.0002
+        descriptor = open_lock_file(self.path)
         try:
-            while not try_lock(descriptor):
+            while True:
+                if try_lock(descriptor):
+                    if _is_at(descriptor, self.path):
+                        _write_holder(descriptor, self.purpose)
+                        return descriptor
+                    # The file was deleted while we waited: others lock its successor by now.
+                    stale, descriptor = descriptor, open_lock_file(self.path)
+                    os.close(stale)
+                    continue
                 if time.monotonic() >= deadline:
                     raise self._busy()
                 time.sleep(pause)
                 pause = min(pause * 2, 0.02)
-            _write_holder(descriptor, self.purpose)
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor
+
+    def _forget_after_fork(self) -> None:
+        """In a forked child: unlocking would take the lock from the parent, so only close."""
+        descriptor, self._descriptor = self._descriptor, None
+        self._threads = threading.Lock()
+        if descriptor is not None:
+            os.close(descriptor)
 
     def _busy(self) -> BusyError:
         return BusyError(
@@ -199,17 +232,35 @@ class QuickLock:
         )
 
 
+_held: WeakSet[Lock] = WeakSet()
+
+
+def _forget_locks_after_fork() -> None:
+    for lock in list(_held):
+        lock._forget_after_fork()
+    _held.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_forget_locks_after_fork)
+
+
 def open_lock_file(path: Path) -> int:
     """A descriptor of the lock file, made with its folder if need be. Raises `StorageError`."""
-    target = long_path(path)
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
+    make_folder(path.parent)
+    with storage_errors(path, "open the lock file"):
+        return patiently(lambda: os.open(long_path(path), flags, 0o644))
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the open file is the one that `path` names now."""
+    if sys.platform == "win32":
+        return True  # a file that is open here cannot be deleted
     try:
-        return os.open(target, flags, 0o644)
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
     except FileNotFoundError:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(target, flags, 0o644)
-    except OSError as error:
-        raise storage_error(error, path, "open the lock file") from error
+        return False
 
 
 def read_holder(path: Path) -> Holder | None:
@@ -223,11 +274,12 @@ def read_holder(path: Path) -> Holder | None:
 def _write_holder(descriptor: int, purpose: str) -> None:
     holder: dict[str, Any] = {
         "pid": os.getpid(),
-        "host": socket.gethostname(),
+        "host": _host(),
         "purpose": purpose,
         "since": time.time(),
     }
     text = msgspec.json.encode(holder) + b"\n"
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    os.write(descriptor, text)
-    os.ftruncate(descriptor, len(text))
+    with suppress(OSError):  # on a full disk the lock still holds; only its holder is not named
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        os.write(descriptor, text)
+        os.ftruncate(descriptor, len(text))

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from holdfast.errors import UsageError
 
 _RESERVED = re.compile(
-    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE
+    r"(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?", re.IGNORECASE
 )
 _FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -22,9 +22,12 @@ def long_path(path: Path) -> Path:
     """
     if sys.platform != "win32":
         return path
-    text = os.path.abspath(path)
-    if text.startswith("\\\\?\\"):
+    # Not os.path.abspath: Windows makes the device \\.\nul of a file called nul.
+    text = os.path.normpath(path if path.is_absolute() else os.path.join(os.getcwd(), path))
+    if text.startswith(("\\\\?\\", "\\\\.\\")):
         return Path(text)
+    if not os.path.isabs(text):  # on another drive, relative to the current folder there
+        text = os.path.abspath(text)
     if text.startswith("\\\\"):
         return Path("\\\\?\\UNC\\" + text[2:])
     return Path("\\\\?\\" + text)
@@ -32,6 +35,8 @@ def long_path(path: Path) -> Path:
 
 def windows_problem(name: str) -> str | None:
     """Why Windows would refuse a file of this name, or None when it would not."""
+    if not name:
+        return "an empty name"
     if _RESERVED.fullmatch(name):
         return "a reserved device name"
     if _FORBIDDEN.search(name):
@@ -74,7 +79,8 @@ def inside(root: Path, relative: str) -> Path:
 
 
 def _leads_out(part: str) -> bool:
-    return "\\" in part or ":" in part
+    # Windows drops trailing dots and blanks, so that "... " may mean the folder above.
+    return "\\" in part or ":" in part or not part.strip(" .")
 
 
 def same_path(first: Path, second: Path) -> bool:

@@ -9,9 +9,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
+from math import isfinite
 
 _BLANK = re.compile(r"[ \t\r\n]*")
-_DECODER = json.JSONDecoder()
+_NUMBER = re.compile(r"-?(NaN|Infinity|[0-9][0-9.eE+-]*)")
+# Numbers of any size are passed over; `int` refuses those of more than 4300 digits.
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 
 Path = tuple[str | int, ...]
 
@@ -37,7 +40,10 @@ def position_of_byte(data: bytes, offset: int) -> Position:
 
 
 def position_of_path(text: str, path: Path) -> Position | None:
-    """Where the value at `path` (keys and indexes from the root) begins, or None."""
+    """Where the value at `path` (keys and indexes from the root) stands, or None.
+
+    That is where its key begins; in an array, where the value itself does.
+    """
     for found, key_offset, value_offset in walk(text):
         if found == path:
             return position_at(text, key_offset if key_offset >= 0 else value_offset)
@@ -54,6 +60,23 @@ def first_duplicate_key(text: str) -> tuple[str, Position] | None:
             return str(path[-1]), position_at(text, key_offset)
         seen.add(path)
     return None
+
+
+def first_unsound_number(text: str) -> tuple[str, Position] | None:
+    """The first number that JSON or a double does not know (NaN, 1e999, 5000 digits), if any."""
+    for _, _, offset in walk(text):
+        number = _NUMBER.match(text, offset)
+        if number and not is_sound_number(number[0]):
+            return number[0], position_at(text, offset)
+    return None
+
+
+def is_sound_number(text: str) -> bool:
+    """Whether the number survives being read and written again as a number."""
+    try:
+        return isfinite(float(text)) and (not text.lstrip("-").isdigit() or int(text) is not None)
+    except ValueError:
+        return False
 
 
 def walk(text: str) -> Iterator[tuple[Path, int, int]]:

@@ -2,8 +2,9 @@
 
 One folder per removal, ``<root>/<id>/``, with ``item`` (the thing itself, moved by one rename where
 the disk is the same) and ``entry.json`` (what it was and why). The note is written before the move,
-so after a crash at any instant each thing is in exactly one of its two places: an entry without its
-item was never taken, and `list_entries` drops it.
+so after a crash at any instant each thing is in exactly one of its two places (on two disks, where
+it must be copied, never in none): an entry without its item was never taken, or was put back, and
+`list_entries` drops it. What is deleted for good is renamed first, so that nobody restores half.
 """
 
 import os
@@ -17,9 +18,22 @@ import msgspec
 
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.faults import fault_point
-from holdfast.durable.files import make_folder, move, remove_tree
+from holdfast.durable.files import (
+    is_temporary,
+    make_folder,
+    move,
+    remove_tree,
+    sweep_temporary,
+    temporary_beside,
+)
 from holdfast.durable.names import check_identifier, long_path
-from holdfast.errors import ConflictError, NotFoundError
+from holdfast.errors import (
+    ConflictError,
+    HoldfastError,
+    NotFoundError,
+    StorageError,
+    storage_errors,
+)
 
 
 class QuarantineEntry(msgspec.Struct, frozen=True, rename="camel"):
@@ -46,9 +60,14 @@ class Quarantine:
         entry = QuarantineEntry(entry_id, str(path.absolute()), reason, moment)
         folder = self.root / entry_id
         make_folder(folder, private=True)
-        write_document(folder / "entry.json", entry, exclusive=True)
-        fault_point("quarantine.noted")
-        move(path, folder / "item")
+        try:
+            write_document(folder / "entry.json", entry, exclusive=True)
+            fault_point("quarantine.noted")
+            move(path, folder / "item")
+        except HoldfastError:
+            if not _holds_item(folder):
+                remove_tree(folder)
+            raise
         fault_point("quarantine.taken")
         return entry
 
@@ -58,7 +77,12 @@ class Quarantine:
         Raises `UnreadableError` when a note cannot be read.
         """
         newest = time.time() - older_than
-        entries = [entry for entry in self._entries() if entry.taken_at.timestamp() <= newest]
+        entries = [
+            entry
+            for entry in self._entries()
+            # Without an age everything counts, also what a clock set back made come from tomorrow.
+            if older_than <= 0 or entry.taken_at.timestamp() <= newest
+        ]
         return sorted(entries, key=lambda entry: (entry.taken_at, entry.id))
 
     def restore(self, entry_id: str, *, to: Path | None = None) -> Path:
@@ -69,42 +93,60 @@ class Quarantine:
         folder = self._folder(entry_id)
         entry = _read_entry(folder)
         target = to if to is not None else Path(entry.origin)
-        if os.path.lexists(long_path(target)):
-            raise ConflictError(
-                "something is there already", path=target, hint="restore to another place"
-            )
         make_folder(target.parent)
-        move(folder / "item", target)
+        try:
+            move(folder / "item", target)
+        except ConflictError as error:
+            raise ConflictError(
+                error.message, path=target, hint="restore to another place"
+            ) from error
         fault_point("quarantine.restored")
         remove_tree(folder)
         return target
 
     def empty(self, *, older_than: float = 0.0) -> list[QuarantineEntry]:
         """Delete for good what was taken more than `older_than` seconds ago; returns what went."""
-        doomed = self.list_entries(older_than=older_than)
-        for entry in doomed:
-            remove_tree(self.root / entry.id)
-        return doomed
+        deleted = []
+        for entry in self.list_entries(older_than=older_than):
+            leaving = temporary_beside(self.root / entry.id)
+            try:
+                move(self.root / entry.id, leaving)
+            except StorageError:
+                if not _holds_item(self.root / entry.id):
+                    continue  # put back, or emptied by another process, since it was listed
+                raise
+            fault_point("quarantine.leaving")
+            remove_tree(leaving)
+            deleted.append(entry)
+        sweep_temporary(self.root)
+        return deleted
 
     def _entries(self) -> Iterator[QuarantineEntry]:
-        if not self.root.is_dir():
-            return
-        for folder in sorted(self.root.iterdir()):
-            if not (folder / "entry.json").is_file():
-                continue  # a crash before the note was written: nothing was taken
-            entry = _read_entry(folder)
-            if os.path.lexists(folder / "item"):
-                yield entry
+        with storage_errors(self.root, "list the quarantine"):
+            names = sorted(os.listdir(long_path(self.root))) if self.root.is_dir() else []
+        for name in names:
+            folder = self.root / name
+            if is_temporary(name) or not _holds_item(folder):
+                continue
+            try:
+                yield _read_entry(folder)
+            except NotFoundError:
+                if _holds_item(folder):
+                    raise  # the note is lost, the thing is not; it must not go unseen
 
     def _folder(self, entry_id: str) -> Path:
         folder = self.root / check_identifier(entry_id, "quarantine id")
-        if not os.path.lexists(folder / "item"):
+        if not _holds_item(folder):
             raise NotFoundError(
                 f"nothing in quarantine is called {entry_id!r}",
                 path=self.root,
                 hint="list it with: holdfast quarantine list",
             )
         return folder
+
+
+def _holds_item(folder: Path) -> bool:
+    return os.path.lexists(long_path(folder / "item"))
 
 
 def _read_entry(folder: Path) -> QuarantineEntry:

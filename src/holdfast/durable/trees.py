@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 from holdfast.durable.names import long_path
 
-# Marks a junction, which Windows treats as a folder and which must not be followed.
-_REPARSE_POINT = 0x400
+# The tag of a junction, which Windows treats as a folder and which must not be followed. Folders of
+# OneDrive and the like have other tags: they are real folders.
+_MOUNT_POINT = 0xA0000003
 
 
 class Entry(NamedTuple):
@@ -85,8 +86,7 @@ _COMPLETE = sys.platform != "win32"
 
 def is_junction(status: os.stat_result) -> bool:
     """Whether a Windows folder is really a junction to another one."""
-    attributes: int = getattr(status, "st_file_attributes", 0)
-    return bool(attributes & _REPARSE_POINT) and stat.S_ISDIR(status.st_mode)
+    return getattr(status, "st_reparse_tag", 0) == _MOUNT_POINT
 
 
 def _by_name(item: os.DirEntry[str]) -> str:

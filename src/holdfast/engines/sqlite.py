@@ -3,24 +3,32 @@
 Several rooms may share one file; each owns its tables and its row in ``holdfast_rooms``.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
-from holdfast.durable.files import Durability, make_folder
+from holdfast.durable.files import Durability, make_folder, write_atomic
 from holdfast.durable.names import long_path
 from holdfast.errors import (
     BusyError,
+    ConflictError,
     CorruptError,
     HoldfastError,
     NewerFormatError,
     StorageError,
     UnreadableError,
+    storage_errors,
 )
 
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 _BUSY_TIMEOUT = 10.0  # seconds
+_RESTORE = "restore it from a backup; nothing was changed"
+_ROOMS = (
+    "CREATE TABLE IF NOT EXISTS holdfast_rooms"
+    " (room TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID"
+)
 
 
 def open_database(
@@ -31,9 +39,10 @@ def open_database(
     `migrations` are SQL scripts; the n-th brings the room from version n-1 to n. The connection is
     in autocommit mode, may be used from any thread (one at a time) and returns plain tuples.
 
-    Raises `NewerFormatError`, `UnreadableError` (not a database), `BusyError`, `StorageError`.
+    Raises `NewerFormatError`, `UnreadableError` (not a database, or one cut to nothing),
+    `BusyError`, `StorageError`.
     """
-    make_folder(path.parent)
+    _ensure_there(path, durability)
     with sqlite_errors(path):
         connection = sqlite3.connect(
             long_path(path), isolation_level=None, check_same_thread=False, timeout=_BUSY_TIMEOUT
@@ -41,12 +50,43 @@ def open_database(
         try:
             connection.execute("PRAGMA journal_mode=WAL").fetchone()
             connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+            if durability == "power":
+                connection.execute("PRAGMA fullfsync=ON")  # macOS; nothing elsewhere
             connection.execute("PRAGMA foreign_keys=ON")
             _migrate(connection, path, room, migrations)
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _ensure_there(path: Path, durability: Durability) -> None:
+    """Make the database as one whole file. SQLite itself would take an empty file for a new one."""
+    log = long_path(path.with_name(path.name + "-wal"))
+    with storage_errors(path, "open the database"):
+        log_is_there = log.is_file() and log.stat().st_size > 0
+        is_there = os.path.lexists(long_path(path))
+        if is_there and long_path(path).is_file() and long_path(path).stat().st_size == 0:
+            raise UnreadableError("the database is empty: 0 bytes", path=path, hint=_RESTORE)
+    if is_there:
+        return
+    if log_is_there:
+        raise UnreadableError(
+            "the database is gone, but its write-ahead log is there", path=path, hint=_RESTORE
+        )
+    make_folder(path.parent, durability=durability)
+    with suppress(ConflictError):  # another process made it in the meantime
+        write_atomic(path, _new_database(), durability=durability, exclusive=True)
+
+
+def _new_database() -> bytes:
+    """The bytes of a database in WAL mode that holds no room yet."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(_ROOMS)
+        connection.commit()
+        image = bytearray(connection.serialize())
+    image[18:20] = b"\2\2"  # write and read format: WAL (https://sqlite.org/fileformat.html)
+    return bytes(image)
 
 
 @contextmanager
@@ -75,11 +115,7 @@ def _translated(error: sqlite3.Error, path: Path) -> HoldfastError:
     code = getattr(error, "sqlite_errorcode", None)
     primary = None if code is None else code & 0xFF
     if primary == sqlite3.SQLITE_NOTADB:
-        return UnreadableError(
-            "not a SQLite database",
-            path=path,
-            hint="restore it from a backup; nothing was changed",
-        )
+        return UnreadableError("not a SQLite database", path=path, hint=_RESTORE)
     if primary == sqlite3.SQLITE_CORRUPT:
         return CorruptError(
             f"damaged database: {error}", path=path, hint="restore it from a backup"
@@ -88,32 +124,59 @@ def _translated(error: sqlite3.Error, path: Path) -> HoldfastError:
         return BusyError(
             "another process is writing to the database", path=path, hint="try again in a moment"
         )
-    hint = "free some space and try again" if primary == sqlite3.SQLITE_FULL else None
+    hint = None if primary is None else _HINTS.get(primary)
     return StorageError(f"SQLite: {error}", path=path, hint=hint)
+
+
+_HINTS = {
+    sqlite3.SQLITE_FULL: "the disk is full: free some space and run the same command again",
+    sqlite3.SQLITE_READONLY: "the disk or the file is read-only, and SQLite must write to read",
+    sqlite3.SQLITE_CANTOPEN: "check that the folder is there and writable: SQLite works beside it",
+}
 
 
 def _migrate(
     connection: sqlite3.Connection, path: Path, room: str, migrations: Sequence[str]
 ) -> None:
-    newest = len(migrations)
-    if _version(connection, room) == newest:
+    if _known_version(connection, path, room, len(migrations)) == len(migrations):
         return
     with transaction(connection):
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS holdfast_rooms"
-            " (room TEXT PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID"
-        )
-        version = _version(connection, room)
-        if version > newest:
-            raise NewerFormatError(
-                f"the tables of {room} have version {version}; this Holdfast knows {newest}",
-                path=path,
-                hint="upgrade Holdfast; nothing was changed",
-            )
+        connection.execute(_ROOMS)
+        # Asked again: another process may have migrated while this one waited for its turn.
+        version = _known_version(connection, path, room, len(migrations))
         for script in migrations[version:]:
-            for statement in filter(str.strip, script.split(";\n")):
+            for statement in statements_of(script):
                 connection.execute(statement)
-        connection.execute("INSERT OR REPLACE INTO holdfast_rooms VALUES (?, ?)", (room, newest))
+        connection.execute(
+            "INSERT OR REPLACE INTO holdfast_rooms VALUES (?, ?)", (room, len(migrations))
+        )
+
+
+def statements_of(script: str) -> Iterator[str]:
+    """The single statements of a script; semicolons in texts, comments and triggers end none."""
+    statement = ""
+    for piece in script.split(";"):
+        statement += piece + ";"
+        if sqlite3.complete_statement(statement):
+            yield from _unless_blank(statement)
+            statement = ""
+    yield from _unless_blank(statement)  # the last one may stand without its semicolon
+
+
+def _unless_blank(statement: str) -> Iterator[str]:
+    if statement.strip("; \t\r\n"):
+        yield statement
+
+
+def _known_version(connection: sqlite3.Connection, path: Path, room: str, newest: int) -> int:
+    version = _version(connection, room)
+    if version > newest:
+        raise NewerFormatError(
+            f"the tables of {room} have version {version}; this Holdfast knows {newest}",
+            path=path,
+            hint="upgrade Holdfast; nothing was changed",
+        )
+    return version
 
 
 def _version(connection: sqlite3.Connection, room: str) -> int:
