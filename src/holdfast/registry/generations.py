@@ -12,6 +12,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 from holdfast.durable.documents import digest_of
@@ -139,6 +140,7 @@ class GenerationStore:
         return self.folder / f"{number:06d}-{moment}-{digest_of(content)[:16]}.json"
 
 
+@lru_cache(maxsize=1024)  # every writer looks at all names
 def _parse(folder: Path, name: str) -> Generation | None:
     match = _NAME.fullmatch(name)
     if match is None:

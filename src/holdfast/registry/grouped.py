@@ -21,7 +21,6 @@ from holdfast.durable.documents import (
     check_format,
     convert,
     digest_of,
-    encode,
     parse_object,
 )
 from holdfast.durable.faults import fault_point
@@ -129,11 +128,11 @@ class GroupedRegistry:
         with self._locked(purpose):
             raw = self._read_bytes()
             data = self._new() if raw is None else self._parse(raw)
-            before = None if raw is None else encode(data)
+            before = None if raw is None else msgspec.json.encode(data)
             result = edit(data[self.kind.root_key])
             after = self._encode(data)
             if after != before:
-                self._publish(after, replacing=raw)
+                self._publish(msgspec.json.format(after, indent=2) + b"\n", replacing=raw)
             return result
 
     def generations(self) -> list[Generation]:
@@ -212,7 +211,7 @@ class GroupedRegistry:
 
     def _encode(self, data: dict[str, Any]) -> bytes:
         try:
-            return encode(data)
+            return msgspec.json.encode(data)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             raise UsageError(f"cannot be written as JSON: {error}", path=self.path) from error
 
