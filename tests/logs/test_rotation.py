@@ -194,6 +194,7 @@ def test_a_removed_folder_is_made_again(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 def test_threads_and_forks_share_a_file(tmp_path: Path) -> None:
+    assert sys.platform != "win32"
     log = get_logger("agent", directory=tmp_path, rotation=Rotation(max_bytes=50_000))
 
     def write(name: str) -> None:

@@ -42,9 +42,9 @@ def search(
 
     `components` are names of components or files, ``agent-*`` is allowed; `level` is the lowest;
     `since` (inclusive) and `until` (exclusive) are aware; `task` is a task id, or a run's id for
-    all of its steps; `grep` is a regular expression for the message and further values; `limit` keeps
-    the newest so many. With `follow` the iteration goes on with lines as they are written, and does
-    not end.
+    all of its steps; `grep` is a regular expression for the message and further values; `limit`
+    keeps the newest so many. With `follow` the iteration goes on with lines as they are written,
+    and does not end.
 
     Raises `UsageError`; iterating raises `NotFoundError` when there is no such folder, and
     `StorageError`. Lines that are no log lines never raise: they are in `Search.unreadable`.
@@ -81,7 +81,7 @@ class Search:
         if self.follow:
             from holdfast.logs.following import Follower
 
-            follower = Follower(self.directory, [s for s in sources if not s.name.packed])
+            follower = Follower(self.directory, sources)
             for path, component, block in follower.blocks():
                 records = self.records_of(block, path, component)
                 yield from sorted(records, key=_by_key)
