@@ -52,18 +52,17 @@ class Follower:
         self._read = {s.path.name.removesuffix(".zst") for s in sources if s.name.rotated_at}
         self._current = {s.name.component: s.identity for s in sources if not s.name.rotated_at}
 
-    def blocks(self) -> Iterator[tuple[Path, str, bytes]]:
-        """File, component and whole lines; never ends."""
+    def batches(self) -> Iterator[list[tuple[Path, str, bytes]]]:
+        """What each look found: file, component and whole lines. Never ends."""
         while True:
-            quiet = True
+            batch = []
             for source, blocks in self._additions():
                 try:
-                    for block in blocks:
-                        quiet = False
-                        yield source.path, source.name.component, block
+                    batch += [(source.path, source.name.component, block) for block in blocks]
                 except DamagedFileError:
                     continue  # a search without follow counts it
-            if quiet:
+            yield batch
+            if not batch:
                 time.sleep(_PAUSE)
 
     def _additions(self) -> list[tuple[Source, Iterator[bytes]]]:

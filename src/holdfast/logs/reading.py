@@ -82,9 +82,13 @@ class Search:
             from holdfast.logs.following import Follower
 
             follower = Follower(self.directory, sources)
-            for path, component, block in follower.blocks():
-                records = self.records_of(block, path, component)
-                yield from sorted(records, key=_by_key)
+            for batch in follower.batches():
+                fresh = [
+                    record
+                    for path, component, block in batch
+                    for record in self.records_of(block, path, component)
+                ]
+                yield from sorted(fresh, key=_by_key)
 
     def records_of(self, block: bytes, path: Path, component: str) -> Iterator[Record]:
         """The wanted records among the whole lines of `block`."""
