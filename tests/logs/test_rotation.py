@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import zstandard
@@ -19,6 +20,9 @@ from holdfast.errors import StorageError
 from holdfast.logs import Rotation, close_loggers, get_logger, search
 from holdfast.logs.rotation import Archive
 from tests.conftest import SOURCE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WRITER = Path(__file__).parent / "writer.py"
 
@@ -192,7 +196,7 @@ def test_a_removed_folder_is_made_again(tmp_path: Path) -> None:
     assert [r.data["message"] for r in search(folder)] == ["two"]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows has no fork")
 def test_threads_and_forks_share_a_file(tmp_path: Path) -> None:
     log = get_logger("agent", directory=tmp_path, rotation=Rotation(max_bytes=50_000))
 
@@ -205,7 +209,8 @@ def test_threads_and_forks_share_a_file(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    child = os.fork() if sys.platform != "win32" else 0
+    fork: Callable[[], int] = vars(os)["fork"]
+    child = fork()
     if not child:
         write("child")
         os._exit(0)
