@@ -183,14 +183,14 @@ def test_a_full_disk_is_said_and_the_next_line_is_whole(tmp_path: Path) -> None:
     assert [r.data["message"] for r in search(tmp_path, components=["agent"])][1:] == ["second"]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file's name may stay for a while")
 def test_a_removed_folder_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "logs"
     log = get_logger("agent", directory=folder, rotation=Rotation(max_bytes=1))
     log.info("one")
     for path in folder.iterdir():
         path.unlink()
-    if sys.platform != "win32":
-        folder.rmdir()
+    folder.rmdir()
     time.sleep(1.1)  # a writer looks once a second
     log.info("two")
     assert [r.data["message"] for r in search(folder)] == ["two"]

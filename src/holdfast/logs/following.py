@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from holdfast.durable.shared_files import Identity, read_at
-from holdfast.logs.sources import DamagedFileError, Source, list_logs
+from holdfast.logs.sources import DamagedFileError, Source, open_sources
 
 _PAUSE = 0.2
 _BLOCK = 1 << 20
@@ -86,18 +86,10 @@ class Follower:
         return additions
 
     def _look(self) -> tuple[dict[Identity, Source], list[Source]]:
-        plain: dict[Identity, Source] = {}
-        packed: list[Source] = []
-        for name, parts in list_logs(self._directory).items():
-            try:
-                source = Source(self._directory / name, parts)
-            except FileNotFoundError:
-                continue
-            if parts.packed:
-                packed.append(source)
-            else:
-                plain[source.identity] = source
-        return plain, packed
+        """The plain files, and the compressed ones, as they are at one moment."""
+        sources = open_sources(self._directory)
+        plain = {source.identity: source for source in sources if not source.name.packed}
+        return plain, [source for source in sources if source.name.packed]
 
     def _unread(self, packed: list[Source], plain: dict[Identity, Source]) -> list[Source]:
         """Compressed files of which nothing was read, oldest first.
