@@ -59,7 +59,8 @@ def test_loggers_are_cached_per_component_and_directory(tmp_path: Path) -> None:
 
 
 def test_the_standard_librarys_loggers(tmp_path: Path) -> None:
-    existing = logging.Logger("some.module")
+    existing = logging.getLogger("some.module")
+    existing.propagate = False
     existing.addHandler(HoldfastHandler("observatory", directory=tmp_path))
     existing.warning("%d left", 3, extra={"disk": "C:", "message_id": 7})
     try:

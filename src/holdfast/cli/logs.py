@@ -12,7 +12,7 @@ from holdfast.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from holdfast.logs.search import Record, Search
+    from holdfast.logs.reading import Record, Search
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "magenta"}
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id"))
@@ -57,7 +57,7 @@ def logs(
     """
     if follow and terminal.json:
         raise UsageError("--json is one document and --follow never ends", hint="pipe the lines")
-    from holdfast.logs.search import search
+    from holdfast.logs.reading import search
     from holdfast.logs.times import parse_time
 
     def moment(text: str | None) -> datetime | None:

@@ -8,7 +8,7 @@
     #  "message":"Task completed","task_id":"workflow-123:task-456","pages":12}
 
 `lines` the format · `logger` writing · `files` the shared file, rotation · `rotation` compression
-and retention · `places` which folder · `handler` the standard library's loggers · `search` reading.
+and retention · `places` which folder · `handler` the standard library's loggers · `reading` search.
 """
 
 from importlib import import_module
@@ -19,15 +19,15 @@ from holdfast.logs.logger import Logger, close_loggers, get_logger, log_context,
 
 if TYPE_CHECKING:
     from holdfast.logs.handler import HoldfastHandler as HoldfastHandler
-    from holdfast.logs.search import Record as Record
-    from holdfast.logs.search import Search as Search
-    from holdfast.logs.search import search as search
+    from holdfast.logs.reading import Record as Record
+    from holdfast.logs.reading import Search as Search
+    from holdfast.logs.reading import search as search
 
 _LATE = {
     "HoldfastHandler": "holdfast.logs.handler",
-    "Record": "holdfast.logs.search",
-    "Search": "holdfast.logs.search",
-    "search": "holdfast.logs.search",
+    "Record": "holdfast.logs.reading",
+    "Search": "holdfast.logs.reading",
+    "search": "holdfast.logs.reading",
 }
 
 __all__ = [

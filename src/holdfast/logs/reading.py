@@ -42,9 +42,9 @@ def search(
 
     `components` are names of components or files, ``agent-*`` is allowed; `level` is the lowest;
     `since` (inclusive) and `until` (exclusive) are aware; `task` is a task id, or a run's id for
-    all of its steps; `grep` is a regular expression for the message and further values; `limit` keeps
-    the newest so many. With `follow` the iteration goes on with lines as they are written, and does
-    not end.
+    all of its steps; `grep` is a regular expression for the message and further values; `limit`
+    keeps the newest so many. With `follow` the iteration goes on with lines as they are written,
+    and does not end.
 
     Raises `UsageError`; iterating raises `NotFoundError` when there is no such folder, and
     `StorageError`. Lines that are no log lines never raise: they are in `Search.unreadable`.
@@ -81,10 +81,14 @@ class Search:
         if self.follow:
             from holdfast.logs.following import Follower
 
-            follower = Follower(self.directory, [s for s in sources if not s.name.packed])
-            for path, component, block in follower.blocks():
-                records = self.records_of(block, path, component)
-                yield from sorted(records, key=_by_key)
+            follower = Follower(self.directory, sources)
+            for batch in follower.batches():
+                fresh = [
+                    record
+                    for path, component, block in batch
+                    for record in self.records_of(block, path, component)
+                ]
+                yield from sorted(fresh, key=_by_key)
 
     def records_of(self, block: bytes, path: Path, component: str) -> Iterator[Record]:
         """The wanted records among the whole lines of `block`."""
