@@ -176,16 +176,15 @@ class Queue:
         """
         return self._store.requeue(None if ids is None else list(ids), self._clock())
 
-    def purge(self, *, keep: Callable[[Message], None] | None = None) -> int:
+    def purge(self, *, keep: Callable[[Iterator[Message]], None] | None = None) -> int:
         """Forget every message, leased and dead ones too; returns how many.
 
-        Each is first handed to `keep`; when that raises, nothing is forgotten.
+        All of them are first handed to `keep`; when that raises, nothing is forgotten.
         """
 
         def hand_over(stored: Iterable[StoredMessage]) -> None:
-            for one in stored:
-                if keep is not None:
-                    keep(messages_of([one], self)[0])
+            if keep is not None:
+                keep(message for one in stored for message in messages_of([one], self))
 
         return self._store.purge(hand_over, self._clock())
 
