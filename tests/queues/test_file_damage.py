@@ -126,7 +126,7 @@ def test_a_ledger_record_of_the_wrong_shape_is_unreadable(tmp_path: Path, record
     filled(tmp_path)
     with ledger(tmp_path).open("ab") as file:
         file.write(seal(record))
-    with open_queue(tmp_path) as queue, pytest.raises(UnreadableError, match="00000001.jsonl"):
+    with open_queue(tmp_path) as queue, pytest.raises(UnreadableError, match="ledger"):
         queue.take()
 
 
@@ -173,18 +173,16 @@ def test_what_a_newer_holdfast_wrote_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("point", ["queue.append", "queue.ledger.append", "queue.segment.rolled"])
 def test_a_full_disk_leaves_the_queue_whole(tmp_path: Path, point: str) -> None:
-    with open_queue(tmp_path, segment_bytes=200) as queue:
+    with open_queue(tmp_path, segment_bytes=1) as queue:
         for number in range(3):
             queue.put(number)
-        failed = False
-        with armed(f"{point}=error:ENOSPC"):
-            try:
-                queue.put("no room")
-                queue.take()
-            except StorageError as error:
-                failed = True
-                assert "free some space" in str(error)
-        assert failed
+
+        def fill() -> None:
+            queue.put("no room")
+            queue.take()
+
+        with armed(f"{point}=error:ENOSPC"), pytest.raises(StorageError, match="free some space"):
+            fill()
         queue.put("room again")
         bodies = [message.body for message in queue.take(9)]
         assert [body for body in bodies if body != "no room"] == [0, 1, 2, "room again"]
