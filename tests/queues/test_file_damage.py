@@ -18,11 +18,14 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.queues import Queue, list_queues
-from holdfast.queues.stores.file import FileQueueStore
+from holdfast.queues.stores.file import LEDGER_BYTES, SEGMENT_BYTES, FileQueueStore
 
 
-def open_queue(folder: Path, **limits: int) -> Queue:
-    return Queue("q", store=FileQueueStore(folder / "q", **limits), lease=60)
+def open_queue(
+    folder: Path, *, segment_bytes: int = SEGMENT_BYTES, ledger_bytes: int = LEDGER_BYTES
+) -> Queue:
+    store = FileQueueStore(folder / "q", segment_bytes=segment_bytes, ledger_bytes=ledger_bytes)
+    return Queue("q", store=store, lease=60)
 
 
 def messages(folder: Path) -> Path:

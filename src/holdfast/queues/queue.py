@@ -7,6 +7,7 @@ A taker that dies or forgets loses its lease, and the message is given to anothe
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 
 from holdfast.context import current_task_id, task
 from holdfast.durable.files import Durability
-from holdfast.errors import UsageError
+from holdfast.errors import ConflictError, UsageError
 from holdfast.queues.message import Envelope, Message, messages_of
 from holdfast.queues.opening import open_store
 from holdfast.queues.store import NewMessage, QueueStore, Stats, StoredMessage
@@ -237,7 +238,8 @@ class Queue:
                     yield message
         except BaseException:
             if not message.settled:
-                message.nack(reason=_LEFT)
+                with suppress(ConflictError):  # somebody else has it by now
+                    message.nack(reason=_LEFT)
             raise
         if not message.settled:
             message.ack()
