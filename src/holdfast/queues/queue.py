@@ -7,6 +7,7 @@ A taker that dies or forgets loses its lease, and the message is given to anothe
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -14,7 +15,7 @@ import msgspec
 
 from holdfast.context import current_task_id, task
 from holdfast.durable.files import Durability
-from holdfast.errors import UsageError
+from holdfast.errors import ConflictError, UsageError
 from holdfast.queues.message import Envelope, Message, messages_of
 from holdfast.queues.opening import open_store
 from holdfast.queues.store import NewMessage, QueueStore, Stats, StoredMessage
@@ -176,16 +177,15 @@ class Queue:
         """
         return self._store.requeue(None if ids is None else list(ids), self._clock())
 
-    def purge(self, *, keep: Callable[[Message], None] | None = None) -> int:
+    def purge(self, *, keep: Callable[[Iterator[Message]], None] | None = None) -> int:
         """Forget every message, leased and dead ones too; returns how many.
 
-        Each is first handed to `keep`; when that raises, nothing is forgotten.
+        All of them are first handed to `keep`; when that raises, nothing is forgotten.
         """
 
         def hand_over(stored: Iterable[StoredMessage]) -> None:
-            for one in stored:
-                if keep is not None:
-                    keep(messages_of([one], self)[0])
+            if keep is not None:
+                keep(message for one in stored for message in messages_of([one], self))
 
         return self._store.purge(hand_over, self._clock())
 
@@ -238,7 +238,8 @@ class Queue:
                     yield message
         except BaseException:
             if not message.settled:
-                message.nack(reason=_LEFT)
+                with suppress(ConflictError):  # somebody else has it by now
+                    message.nack(reason=_LEFT)
             raise
         if not message.settled:
             message.ack()

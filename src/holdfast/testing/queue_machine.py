@@ -106,9 +106,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _open(self) -> Queue:
         store = self.open_store(self.folder)
-        return Queue(
-            "machine", clock=self.clock, store=store, lease=_LEASE, max_attempts=_ATTEMPTS
-        )
+        return Queue("machine", clock=self.clock, store=store, lease=_LEASE, max_attempts=_ATTEMPTS)
 
     def _added(self, id_: str, priority: int, due: float, key: str | None) -> None:
         place = "delayed" if due else "ready"

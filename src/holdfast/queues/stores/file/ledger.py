@@ -270,10 +270,14 @@ class Ledger:
         self._succeed(out.number + 1)
 
     def _succeed(self, number: int) -> None:
-        """Go on in ledger `number`, derived from the state now if nobody did it yet."""
-        if not long_path(segment_path(self.folder, number)).exists():
+        """Go on in ledger `number`, derived from the state now if nobody did it yet.
+
+        Others may be further already, and may have removed that one as used up.
+        """
+        newest = segment_numbers(self.folder)[-1]
+        if newest < number:
             self._publish(number)
-        self._open(number)
+        self._open(max(newest, number))
         self._remove_unneeded()
 
     def _publish(self, number: int) -> None:

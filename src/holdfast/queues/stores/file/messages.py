@@ -202,7 +202,8 @@ class MessageWriter:
             self._last = tail.n
             if tail.roll is None:
                 return
-            self._enter(out, tail.roll)
+            # Others may be further already, and that segment used up and removed.
+            self._enter(out, max(tail.roll, *segment_numbers(self.folder)))
 
     def _read_tail(self, file: AppendFile, size: int) -> _Numbered:
         """The number of the last line, which is mended first if it is unfinished."""
