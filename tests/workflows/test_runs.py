@@ -121,7 +121,7 @@ def test_outside_of_a_run_a_step_is_a_plain_function() -> None:
     calls.clear()
     assert double(4) == 8
     assert double.map([1, 2]) == [2, 4]
-    assert double.__name__ == "double"
+    assert double.name == "double"
 
 
 @step
@@ -205,7 +205,7 @@ def pair() -> Any:
 
 @workflow
 def sees_what_a_resume_sees() -> bool:
-    return pair() == [1, "2026-01-01T00:00:00Z"]
+    return bool(pair() == [1, "2026-01-01T00:00:00Z"])
 
 
 def test_the_first_run_sees_the_value_that_a_resume_sees(engine: Workflows) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from holdfast.errors import UsageError
 
-_Decode = Callable[[bytes | msgspec.Raw], Any]
+Decode = Callable[[Any], Any]
 
 # msgspec reports what it cannot write or read by any of these.
 _ERRORS = (msgspec.MsgspecError, TypeError, ValueError, OverflowError, RecursionError)
@@ -49,7 +49,7 @@ def encode(value: Any, what: str, *, ordered: bool = False) -> bytes:
         ) from error
 
 
-def decode(decoder: _Decode, data: bytes | msgspec.Raw, what: str) -> Any:
+def decode(decoder: Decode, data: bytes | msgspec.Raw | msgspec.UnsetType, what: str) -> Any:
     """`data` as the decoder's type. Raises `UsageError` saying that `what` is of another type."""
     try:
         return decoder(data)
@@ -57,7 +57,7 @@ def decode(decoder: _Decode, data: bytes | msgspec.Raw, what: str) -> Any:
         raise UsageError(f"{what} does not fit its annotation: {error}") from error
 
 
-def decoder_for(annotation: Any, what: str) -> _Decode:
+def decoder_for(annotation: Any, what: str) -> Decode:
     """The decoder of an annotated type. Raises `UsageError` when it cannot be read from JSON."""
     try:
         return msgspec.json.Decoder(annotation, dec_hook=_from_json).decode
@@ -76,7 +76,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
         ) from error
 
 
-def result_decoder(function: Callable[..., Any]) -> _Decode:
+def result_decoder(function: Callable[..., Any]) -> Decode:
     """The decoder of what `function` returns."""
     what = f"the result of {function.__qualname__}"
     return decoder_for(hints_of(function).get("return", Any), what)
@@ -100,8 +100,8 @@ class Arguments:
 
         self._what = f"the input of {function.__qualname__}"
         self._signature = inspect.signature(function)
-        self._by_position: list[_Decode] = []
-        self._by_name: dict[str, _Decode] = {}
+        self._by_position: list[Decode] = []
+        self._by_name: dict[str, Decode] = {}
         self._more_positions = self._more_names = decoder_for(Any, self._what)
         hints = hints_of(function)
         for name, parameter in self._signature.parameters.items():

@@ -74,7 +74,7 @@ class Step(Generic[Parameters, Result]):
         return results
 
     @cached_property
-    def decoder(self) -> Callable[[Any], Any]:
+    def decoder(self) -> codec.Decode:
         """Reads a kept result back as the function's return annotation says."""
         return codec.result_decoder(self.function)
 
@@ -140,7 +140,7 @@ class Workflow(Generic[Parameters, Result]):
         return codec.Arguments(self.function)
 
     @cached_property
-    def decoder(self) -> Callable[[Any], Any]:
+    def decoder(self) -> codec.Decode:
         """Reads a kept result back as the function's return annotation says."""
         return codec.result_decoder(self.function)
 

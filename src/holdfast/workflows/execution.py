@@ -160,19 +160,21 @@ class Execution:
                 value, error, attempts = perform(step, args, kwargs, self._stopped)
         finally:
             current.reset(within)
-        result, failure = b"", None
+        result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+        failure = None
         if error is None:
             try:
                 what = f"the result of step {slot.id}"
-                result = codec.encode(value, what)
-                value = codec.decode(step.decoder, result, what)
+                encoded = codec.encode(value, what)
+                value = codec.decode(step.decoder, encoded, what)
+                result = msgspec.Raw(encoded)
             except UsageError as unfit:
                 error = unfit
         if error is not None:
             self.check()  # a step that a cancellation cut short has not failed
-            result, failure = b"", failure_of(error, step=slot.id)
+            failure = failure_of(error, step=slot.id, attempts=attempts)
         seconds = round(time.perf_counter() - clock, 6)
-        record = StepRecord(slot.id, started, seconds, attempts, msgspec.Raw(result), failure)
+        record = StepRecord(slot.id, started, seconds, attempts, result, failure)
         self._record(slot, encode(record))
         return Done(record, value)
 
@@ -213,7 +215,7 @@ class Execution:
 
 def _given(done: Done) -> Any:
     if done.record.error is not None:
-        raise step_error(done.record.error, done.record.attempts)
+        raise step_error(done.record.error)
     return done.value
 
 

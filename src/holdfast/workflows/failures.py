@@ -6,26 +6,26 @@ from holdfast.errors import RunError, StepError
 from holdfast.workflows.records import Failure
 
 
-def failure_of(error: BaseException, *, step: str | None = None) -> Failure:
+def failure_of(error: BaseException, *, step: str | None = None, attempts: int = 1) -> Failure:
     """`error` as it is kept. The error of a failed step keeps speaking of that step."""
     if isinstance(error, StepFailedError):
         return error.failure
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else _full_name(kind)
     text = "".join(traceback.format_exception(error))
-    return Failure(name, _message(error), text, step)
+    return Failure(name, _message(error), text, step, attempts)
 
 
-def step_error(failure: Failure, attempts: int) -> StepError:
+def step_error(failure: Failure) -> StepError:
     """The `StepError` that stands for the kept failure of a step."""
-    times = "" if attempts == 1 else f" after {attempts} attempts"
+    times = "" if failure.attempts == 1 else f" after {failure.attempts} attempts"
     return StepFailedError(f"step {failure.step} failed{times}: {failure}", failure)
 
 
 def run_error(run_id: str, failure: Failure) -> RunError | StepError:
     """What a failed run raises: a `StepError` when a step's error ended it, else a `RunError`."""
     if failure.step is not None:
-        return StepFailedError(f"run {run_id}: step {failure.step} failed: {failure}", failure)
+        return step_error(failure)
     return RunFailedError(f"run {run_id} failed: {failure}", failure)
 
 

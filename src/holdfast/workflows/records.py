@@ -18,13 +18,14 @@ Status = Literal["running", "succeeded", "failed", "cancelled"]
 class Failure(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """An error as it is kept: its type, its message and the traceback's text.
 
-    `step` is the id of the step that failed, when it was one.
+    `step` is the id of the step that failed, when it was one; `attempts` is how often it was tried.
     """
 
     type: str
     message: str
     traceback: str
     step: str | None = None
+    attempts: int = 1
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
@@ -48,7 +49,7 @@ class RunBody(msgspec.Struct, frozen=True, rename="camel"):
 class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """How a run ended: with a result, or with an error."""
 
-    result: msgspec.Raw = msgspec.Raw(b"")
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: Failure | None = None
 
 
@@ -60,7 +61,7 @@ class StepRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     started: int
     seconds: float
     attempts: int = 1
-    result: msgspec.Raw = msgspec.Raw(b"")
+    result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: Failure | None = None
 
 
@@ -158,9 +159,9 @@ def step_info(record: StepRecord) -> StepInfo:
     )
 
 
-def plain(raw: msgspec.Raw) -> Any:
+def plain(raw: msgspec.Raw | msgspec.UnsetType) -> Any:
     """Raw JSON as plain data; nothing is None."""
-    return msgspec.json.decode(raw) if bytes(raw) else None
+    return None if raw is msgspec.UNSET else msgspec.json.decode(raw)
 
 
 def moment(milliseconds: int) -> datetime:
