@@ -59,8 +59,10 @@ def test_there_and_back(store: Quarantine, thing: Path) -> None:
 @pytest.mark.parametrize("act", ["take", "restore"])
 @pytest.mark.parametrize(
     "point",
-    ["files.temporary.written", "files.replaced", "quarantine.noted", "quarantine.taken"]
-    + ["quarantine.restored"],
+    [
+        *("files.temporary.written", "files.replaced"),
+        *("quarantine.noted", "quarantine.taken", "quarantine.restored"),
+    ],
 )
 def test_after_a_crash_the_thing_is_in_exactly_one_place(
     store: Quarantine, thing: Path, run_python: Runner, act: str, point: str
