@@ -55,7 +55,8 @@ def walk(
     while pending:
         folder = pending.pop()
         try:
-            with os.scandir(os.path.join(top, folder) if folder else top) as found:
+            # Windows takes no forward slash in the long form of a path.
+            with os.scandir(os.path.join(top, *folder.split("/"))) as found:
                 names = sorted(found, key=_by_name)
         except OSError as error:
             _report(on_error, folder, error)
