@@ -45,6 +45,12 @@ def require_program(name: str) -> str:
 Runner = Callable[..., subprocess.CompletedProcess[str]]
 
 
+def _environment(more: dict[str, str] | None) -> dict[str, str]:
+    """What a child process gets: this source on its path, wherever it is started."""
+    path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
+    return {**os.environ, "PYTHONPATH": path, **(more or {})}
+
+
 @pytest.fixture
 def holdfast(tmp_path: Path) -> Runner:
     """Run the real ``holdfast`` command in a process of its own: ``holdfast("status", cwd=…)``."""
@@ -58,7 +64,7 @@ def holdfast(tmp_path: Path) -> Runner:
         return subprocess.run(
             [sys.executable, "-m", "holdfast", *map(str, arguments)],
             cwd=cwd or tmp_path,
-            env={**os.environ, **(env or {})},
+            env=_environment(env),
             input=stdin,
             capture_output=True,
             text=True,
@@ -90,7 +96,7 @@ def run_python(tmp_path: Path) -> Runner:
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
             cwd=cwd or tmp_path,
-            env={**os.environ, "PYTHONUTF8": "1", **plan, **(env or {})},
+            env=_environment({"PYTHONUTF8": "1", **plan, **(env or {})}),
             capture_output=True,
             text=True,
             encoding="utf-8",
@@ -103,4 +109,6 @@ def run_python(tmp_path: Path) -> Runner:
 
 def was_killed(process: subprocess.CompletedProcess[str]) -> bool:
     """Whether the process ended by `holdfast.durable.faults.kill_self` (or a real kill -9)."""
-    return process.returncode == (signal.SIGTERM if sys.platform == "win32" else -signal.SIGKILL)
+    if sys.platform == "win32":
+        return process.returncode == signal.SIGTERM
+    return process.returncode == -signal.SIGKILL

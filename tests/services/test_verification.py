@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from holdfast.facade import open_workspace
 from holdfast.services.initialization import initialize
 from holdfast.services.verification import verify_configuration
 from holdfast.workspace.creation import create
@@ -19,7 +20,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def problems(layout: Layout) -> list[str]:
-    findings = verify_configuration(layout)
+    findings = verify_configuration(open_workspace(layout.root))
     return [f"{each.subject}: {each.problem}" for each in findings if each.problem]
 
 
@@ -31,7 +32,7 @@ def with_server(layout: Layout, server: Any) -> list[str]:
 
 def test_a_new_workspace_is_in_order(layout: Layout) -> None:
     assert problems(layout) == []
-    assert len(verify_configuration(layout)) >= 3
+    assert len(verify_configuration(open_workspace(layout.root))) >= 3
 
 
 def test_a_sound_server_is_in_order(layout: Layout) -> None:
@@ -100,10 +101,10 @@ def test_environment_values_are_strings(layout: Layout) -> None:
 def test_initialize_completes_and_registers(tmp_path: Path) -> None:
     layout = create(tmp_path / "development", home=tmp_path, examples=True).layout
     (layout.root / "verify-mcp-setup.py").unlink()
-    made, added = initialize(layout)
+    made, added = initialize(open_workspace(layout.root))
     assert made == ["verify-mcp-setup.py"]
     assert sorted(added) == ["director-agent", "observatory-agent", "surveyor-agent"]
-    assert initialize(layout) == ([], [])
+    assert initialize(open_workspace(layout.root)) == ([], [])
     assert problems(layout) == []
     (layout.agents / "director-agent.py").unlink()
     assert any("agent director-agent" in problem for problem in problems(layout))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from holdfast.durable.files import Durability, make_folder, write_atomic
 from holdfast.durable.names import long_path
+from holdfast.durable.sharing import patiently
 from holdfast.errors import (
     BusyError,
     ConflictError,
@@ -24,6 +25,7 @@ from holdfast.errors import (
 
 _SYNCHRONOUS = {"process": "NORMAL", "power": "FULL"}
 _BUSY_TIMEOUT = 10.0  # seconds
+_HEADER_SIZE = 100  # bytes; https://sqlite.org/fileformat.html
 _RESTORE = "restore it from a backup; nothing was changed"
 _ROOMS = (
     "CREATE TABLE IF NOT EXISTS holdfast_rooms"
@@ -64,12 +66,11 @@ def _ensure_there(path: Path, durability: Durability) -> None:
     """Make the database as one whole file. SQLite itself would take an empty file for a new one."""
     log = long_path(path.with_name(path.name + "-wal"))
     with storage_errors(path, "open the database"):
+        # The log first: it never comes before the database, so alone it means a loss.
         log_is_there = log.is_file() and log.stat().st_size > 0
-        is_there = os.path.lexists(long_path(path))
-        if is_there and long_path(path).is_file() and long_path(path).stat().st_size == 0:
-            raise UnreadableError("the database is empty: 0 bytes", path=path, hint=_RESTORE)
-    if is_there:
-        return
+        if os.path.lexists(long_path(path)):
+            _refuse_fragment(path)
+            return
     if log_is_there:
         raise UnreadableError(
             "the database is gone, but its write-ahead log is there", path=path, hint=_RESTORE
@@ -77,6 +78,16 @@ def _ensure_there(path: Path, durability: Durability) -> None:
     make_folder(path.parent, durability=durability)
     with suppress(ConflictError):  # another process made it in the meantime
         write_atomic(path, _new_database(), durability=durability, exclusive=True)
+
+
+def _refuse_fragment(path: Path) -> None:
+    """Refuse a file cut to less than a database's header, which SQLite would begin anew."""
+    with patiently(lambda: long_path(path).open("rb")) as file:
+        start = file.read(_HEADER_SIZE)
+    if not start:
+        raise UnreadableError("the database is empty: 0 bytes", path=path, hint=_RESTORE)
+    if len(start) < _HEADER_SIZE or not start.startswith(b"SQLite format 3\0"):
+        raise UnreadableError("not a SQLite database", path=path, hint=_RESTORE)
 
 
 def _new_database() -> bytes:

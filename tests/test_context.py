@@ -1,0 +1,59 @@
+"""The task id follows the code that runs for it, and no other."""
+
+import asyncio
+import contextvars
+import threading
+
+import pytest
+
+from holdfast.context import ENVIRONMENT, current_task_id, task
+from tests.conftest import Runner
+
+
+def test_nested_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    assert current_task_id() is None
+    with task("run-1:a"):
+        with task("run-1:b"):
+            assert current_task_id() == "run-1:b"
+        assert current_task_id() == "run-1:a"
+        with pytest.raises(KeyError), task("run-1:c"):
+            raise KeyError
+        with task(None):
+            assert current_task_id() is None
+    assert current_task_id() is None
+
+
+def test_the_environment_counts_until_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT, "run-1:a")
+    assert current_task_id() == "run-1:a"
+    with task(None):
+        assert current_task_id() is None
+    monkeypatch.setenv(ENVIRONMENT, "")
+    assert current_task_id() is None
+
+
+def test_a_child_process_gets_it(run_python: Runner) -> None:
+    code = "from holdfast.context import current_task_id; print(current_task_id())"
+    assert run_python(code, env={ENVIRONMENT: "run-1:a"}).stdout == "run-1:a\n"
+
+
+def test_threads_and_tasks() -> None:
+    seen: list[str | None] = []
+
+    async def look(task_id: str) -> None:
+        with task(task_id):
+            await asyncio.sleep(0)
+            seen.append(current_task_id())
+
+    async def both() -> None:
+        await asyncio.gather(look("a"), look("b"))
+
+    asyncio.run(both())
+    assert seen == ["a", "b"]
+    with task("c"):
+        copy = contextvars.copy_context()
+        thread = threading.Thread(target=copy.run, args=(lambda: seen.append(current_task_id()),))
+        thread.start()
+        thread.join()
+    assert seen[-1] == "c"
