@@ -4,8 +4,9 @@ It puts, takes and acknowledges messages, goes on with a workflow run, and count
 registry. Run as ``python -m tests.crash.worker WORKSPACE LEDGER``, or called in a forked child.
 """
 
-import itertools
+import random
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from holdfast import step, workflow
@@ -21,7 +22,7 @@ _ledger: Ledger | None = None
 def _note(kind: str, subject: str) -> None:
     """Write to the ledger, if this process keeps one."""
     if _ledger is not None:
-        _note(kind, subject)
+        _ledger.note(kind, subject)
 
 
 @step
@@ -42,16 +43,26 @@ def march(run: str) -> int:
 
 
 def work(root: Path, ledger: Path) -> None:
-    """Use every store, again and again, until killed."""
+    """Use every store, again and again in changing order, until killed."""
     global _ledger
     _ledger = Ledger(ledger)
+    random.seed()  # a forked child has its parent's state, and would do as its siblings did
     with open_workspace(root) as workspace:
         _note("ready", "")
-        for number in itertools.count():
-            _exchange_messages(workspace)
-            _count_in_registry(workspace)
-            _go_on_with_run(workspace, ledger)
-            _note("round", str(number))
+        while True:
+            use_every_store(workspace, ledger)
+
+
+def use_every_store(workspace: Workspace, ledger: Path) -> None:
+    """Exchange messages, count in the registry and go on with a run, in random order."""
+    acts: list[Callable[[], None]] = [
+        lambda: _exchange_messages(workspace),
+        lambda: _count_in_registry(workspace),
+        lambda: _go_on_with_run(workspace, ledger),
+    ]
+    random.shuffle(acts)
+    for act in acts:
+        act()
 
 
 def _exchange_messages(workspace: Workspace) -> None:
