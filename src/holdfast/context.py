@@ -12,15 +12,15 @@ from contextvars import ContextVar
 
 ENVIRONMENT = "HOLDFAST_TASK_ID"
 
-_task_id: ContextVar[str | None] = ContextVar("holdfast_task_id")
+# The environment is read once: every log line asks for the task.
+_task_id: ContextVar[str | None] = ContextVar(
+    "holdfast_task_id", default=os.environ.get(ENVIRONMENT) or None
+)
 
 
 def current_task_id() -> str | None:
     """The id of the task this code runs in, or None outside of any."""
-    try:
-        return _task_id.get()
-    except LookupError:
-        return os.environ.get(ENVIRONMENT) or None
+    return _task_id.get()
 
 
 @contextmanager

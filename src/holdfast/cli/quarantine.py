@@ -6,7 +6,6 @@ import click
 import msgspec
 
 from holdfast.cli.terminal import Terminal, command
-from holdfast.durable.quarantine import Quarantine
 
 
 @click.group()
@@ -17,7 +16,7 @@ def quarantine() -> None:
 @command(quarantine, "list", examples=["holdfast quarantine list"])
 def list_(terminal: Terminal) -> None:
     """List what is in quarantine, oldest first."""
-    entries = Quarantine(terminal.layout().quarantine).list_entries()
+    entries = terminal.open().quarantine.list_entries()
     terminal.emit_rows(
         [msgspec.to_builtins(entry) for entry in entries],
         {"id": "Id", "takenAt": "Taken", "origin": "Was at", "reason": "Reason"},
@@ -37,7 +36,7 @@ def list_(terminal: Terminal) -> None:
 @click.option("--to", type=click.Path(path_type=Path), help="Another place than where it was.")
 def restore(terminal: Terminal, entry_id: str, to: Path | None) -> None:
     """Put an item back where it was, or to another place. Nothing is overwritten."""
-    place = Quarantine(terminal.layout().quarantine).restore(entry_id, to=to)
+    place = terminal.open().quarantine.restore(entry_id, to=to)
     terminal.emit({"id": entry_id, "path": str(place)}, f"Restored to {place}")
 
 
@@ -47,7 +46,7 @@ def restore(terminal: Terminal, entry_id: str, to: Path | None) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def empty(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:
     """Delete for good what is in quarantine."""
-    store = Quarantine(terminal.layout().quarantine)
+    store = terminal.open().quarantine
     doomed = store.list_entries(older_than=older_than * 86_400)
     if doomed and not dry_run:
         question = f"Delete {len(doomed)} item(s) for good?"

@@ -15,7 +15,7 @@ from holdfast.errors import HoldfastError, RefusedError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from holdfast.workspace.layout import Layout
+    from holdfast.facade import Workspace
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Terminal:
     """The way a command speaks: JSON for programs, tables for people, plain text in a pipe."""
 
     json: bool
-    workspace: Path | None
+    folder: Path | None
 
-    def layout(self) -> "Layout":
-        """The workspace this command works on. Raises `NotFoundError`."""
-        from holdfast.workspace.layout import find_layout
+    def open(self) -> "Workspace":
+        """The workspace this command works on. Raises `NotFoundError`, `UnreadableError`."""
+        from holdfast.facade import open_workspace
 
-        return find_layout(self.workspace)
+        return open_workspace(self.folder)
 
     @property
     def for_people(self) -> bool:
@@ -153,6 +153,17 @@ def _print_error(facts: dict[str, Any], text: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode({"error": facts}).decode(), err=True)
     else:
         click.secho(f"error: {text}", err=True, fg="red" if sys.stderr.isatty() else None)
+
+
+def readable_size(size: float) -> str:
+    """A number of bytes as people read it, e.g. ``1.5 MB`` (powers of 1000)."""
+    if size < 1000:
+        return f"{size:.0f} B"
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 1000:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
 
 
 def _cell(value: Any) -> str:

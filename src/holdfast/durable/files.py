@@ -26,7 +26,7 @@ from holdfast.errors import ConflictError, NotFoundError, storage_error, storage
 
 Durability = Literal["process", "power"]
 
-_TEMPORARY_SUFFIX = ".holdfast-tmp"
+TEMPORARY_SUFFIX = ".holdfast-tmp"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -84,7 +84,7 @@ def write_atomic(
 def temporary_beside(target: Path) -> Path:
     """A fresh name beside `target` for what is not finished; `sweep_temporary` knows it."""
     # 40 characters are at most 160 bytes: the whole stays below the 255 of most file systems.
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{_TEMPORARY_SUFFIX}")
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
 
 
 def remove(path: Path) -> None:
@@ -258,7 +258,7 @@ def sync_folder(path: Path) -> None:
 
 def is_temporary(name: str) -> bool:
     """Whether `name` is that of an unfinished write of ours; such files are never content."""
-    return name.startswith(".") and name.endswith(_TEMPORARY_SUFFIX)
+    return name.startswith(".") and name.endswith(TEMPORARY_SUFFIX)
 
 
 def sweep_temporary(folder: Path, *, older_than: float = 3600.0) -> list[Path]:

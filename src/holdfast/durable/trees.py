@@ -55,8 +55,8 @@ def walk(
     while pending:
         folder = pending.pop()
         try:
-            # Windows takes no forward slash in the long form of a path.
-            with os.scandir(os.path.join(top, *folder.split("/"))) as found:
+            # Windows takes a long path with its own separator only.
+            with os.scandir(os.path.join(top, folder.replace("/", os.sep))) as found:
                 names = sorted(found, key=_by_name)
         except OSError as error:
             _report(on_error, folder, error)

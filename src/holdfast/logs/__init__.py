@@ -1,0 +1,52 @@
+"""Structured logs: one JSON object a line, in the workspace's ``logs/<component>.log``.
+
+::
+
+    log = get_logger("WorkflowEngine")
+    log.info("Task completed", pages=12)
+    # {"timestamp":"2025-01-20T10:30:00.123456Z","component":"WorkflowEngine","level":"INFO",
+    #  "message":"Task completed","task_id":"workflow-123:task-456","pages":12}
+
+`lines` the format · `logger` writing · `files` the shared file, rotation · `rotation` compression
+and retention · `places` which folder · `handler` the standard library's loggers · `reading` search.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from holdfast.logs.files import Rotation
+from holdfast.logs.logger import Logger, close_loggers, get_logger, log_context, use_directory
+
+if TYPE_CHECKING:
+    from holdfast.logs.handler import HoldfastHandler as HoldfastHandler
+    from holdfast.logs.reading import Record as Record
+    from holdfast.logs.reading import Search as Search
+    from holdfast.logs.reading import search as search
+
+_LATE = {
+    "HoldfastHandler": "holdfast.logs.handler",
+    "Record": "holdfast.logs.reading",
+    "Search": "holdfast.logs.reading",
+    "search": "holdfast.logs.reading",
+}
+
+__all__ = [
+    "HoldfastHandler",
+    "Logger",
+    "Record",
+    "Rotation",
+    "Search",
+    "close_loggers",
+    "get_logger",
+    "log_context",
+    "search",
+    "use_directory",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module 'holdfast.logs' has no attribute {name!r}")
+    value = getattr(import_module(_LATE[name]), name)
+    globals()[name] = value
+    return value

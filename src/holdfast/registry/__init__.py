@@ -1,0 +1,21 @@
+"""Registries: who is there. JSON files in groups, with history, undo and discovery.
+
+`AgentRegistry` is the one people use; `GroupedRegistry` is the core any registry is made of.
+"""
+
+from holdfast.registry.agents import AgentRegistry
+from holdfast.registry.checks import Problem
+from holdfast.registry.entries import Agent, Discovery
+from holdfast.registry.generations import Generation
+from holdfast.registry.grouped import GROUPS, GroupedRegistry, RegistryKind
+
+__all__ = [
+    "GROUPS",
+    "Agent",
+    "AgentRegistry",
+    "Discovery",
+    "Generation",
+    "GroupedRegistry",
+    "Problem",
+    "RegistryKind",
+]

@@ -1,0 +1,1 @@
+"""Bringing a workspace up: its configuration verified, its agents registered."""

@@ -1,0 +1,36 @@
+"""The vault: deduplicated snapshots of a workspace that prove themselves; see docs/format.md."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.vault.reports import Finding as Finding
+    from holdfast.vault.reports import Progress as Progress
+    from holdfast.vault.reports import Proof as Proof
+    from holdfast.vault.reports import RestoreReport as RestoreReport
+    from holdfast.vault.reports import SnapshotInfo as SnapshotInfo
+    from holdfast.vault.reports import SnapshotReport as SnapshotReport
+    from holdfast.vault.reports import VerifyReport as VerifyReport
+    from holdfast.vault.vault import Vault as Vault
+
+_HOME_OF = {
+    "Finding": "holdfast.vault.reports",
+    "Progress": "holdfast.vault.reports",
+    "Proof": "holdfast.vault.reports",
+    "RestoreReport": "holdfast.vault.reports",
+    "SnapshotInfo": "holdfast.vault.reports",
+    "SnapshotReport": "holdfast.vault.reports",
+    "Vault": "holdfast.vault.vault",
+    "VerifyReport": "holdfast.vault.reports",
+}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that whoever imports the room does not yet load zstandard and blake3.
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'holdfast.vault' has no attribute {name!r}")
+    value = getattr(import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,73 @@
+"""Durable workflows as code: steps that are checkpointed, runs that survive their process.
+
+::
+
+    @step(retries=3, timeout=30)
+    def fetch(source: str) -> Page: ...
+
+    @workflow
+    def research(topic: str) -> Report:
+        pages = fetch.map(sources(topic))
+        return summarise(pages)
+
+    run = research.start("bees", id="bees-2026")
+    run.result()
+
+- A step that was recorded never runs again; one that was killed before that does (at least once).
+- A step's id is ``<its name>-<n>``, the n-th call of it in the run; while it runs, the task id is
+  ``<run id>:<step id>``, and ``<run id>:main`` in the workflow's code between steps.
+- The workflow's code runs again on resume, up to where it was: it must call the same steps in the
+  same order given the same results. Time, chance and the outside world belong into steps, and
+  parallel steps into `Step.map`, not into threads of one's own.
+- Outside of a run, and inside another step, a step is a plain function; a workflow called by a
+  workflow is a plain part of that run.
+- Values pass through JSON by their annotations (`codec`), also the first time.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.workflows.default import close_default as close_default
+    from holdfast.workflows.default import default_engine as default_engine
+    from holdfast.workflows.default import provide_engine as provide_engine
+    from holdfast.workflows.default import use_engine as use_engine
+    from holdfast.workflows.definitions import Step as Step
+    from holdfast.workflows.definitions import Workflow as Workflow
+    from holdfast.workflows.definitions import step as step
+    from holdfast.workflows.definitions import workflow as workflow
+    from holdfast.workflows.engine import Workflows as Workflows
+    from holdfast.workflows.failures import RunFailedError as RunFailedError
+    from holdfast.workflows.failures import StepFailedError as StepFailedError
+    from holdfast.workflows.handles import Run as Run
+    from holdfast.workflows.records import Failure as Failure
+    from holdfast.workflows.records import RunInfo as RunInfo
+    from holdfast.workflows.records import StepInfo as StepInfo
+
+_HOME_OF = {
+    "Failure": "records",
+    "Run": "handles",
+    "RunFailedError": "failures",
+    "RunInfo": "records",
+    "Step": "definitions",
+    "StepFailedError": "failures",
+    "StepInfo": "records",
+    "Workflow": "definitions",
+    "Workflows": "engine",
+    "close_default": "default",
+    "default_engine": "default",
+    "provide_engine": "default",
+    "step": "definitions",
+    "use_engine": "default",
+    "workflow": "definitions",
+}
+
+__all__ = sorted(_HOME_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'holdfast.workflows' has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,57 @@
+"""The seed's own scripts in a workspace: ``verify-mcp-setup.py`` and ``initialize.py``.
+
+Each is a few lines in the workspace that end with the exit status returned here.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from holdfast.errors import HoldfastError
+from holdfast.facade import Workspace, open_workspace
+from holdfast.services.initialization import initialize
+from holdfast.services.verification import Finding, verify_configuration
+
+
+def verify_mcp_setup(root: Path) -> int:
+    """Check every configuration and print each finding; 0 when all is in order, else 1."""
+    return _at_workspace(root, _verify)
+
+
+def initialize_workspace(root: Path) -> int:
+    """Complete the layout, register the agents found, then `verify_mcp_setup`."""
+    return _at_workspace(root, _initialize)
+
+
+def _at_workspace(root: Path, act: Callable[[Workspace], int]) -> int:
+    try:
+        return act(open_workspace(root))
+    except HoldfastError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_status
+
+
+def _initialize(workspace: Workspace) -> int:
+    made, added = initialize(workspace)
+    for path in made:
+        click.echo(f"made   {path}")
+    for agent_id in added:
+        click.echo(f"added  agent {agent_id}")
+    return _verify(workspace)
+
+
+def _verify(workspace: Workspace) -> int:
+    findings = verify_configuration(workspace)
+    for finding in findings:
+        click.echo(_line(finding))
+    wrong = sum(finding.problem is not None for finding in findings)
+    click.echo(f"{len(findings)} checked, {wrong} wrong")
+    return 1 if wrong else 0
+
+
+def _line(finding: Finding) -> str:
+    if finding.problem is None:
+        return f"ok     {finding.subject}"
+    hint = f" ({finding.hint})" if finding.hint else ""
+    return f"WRONG  {finding.subject}: {finding.problem}{hint}"

@@ -1,0 +1,240 @@
+"""``holdfast queues``: put, take, settle and look at the workspace's queues."""
+
+import sys
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+import msgspec
+
+from holdfast.cli.terminal import Terminal, command
+from holdfast.durable.journal import JournalWriter
+from holdfast.durable.quarantine import Quarantine, QuarantineEntry
+from holdfast.engines.urls import url_for
+from holdfast.errors import NotFoundError, UsageError
+from holdfast.queues import Message, Queue, list_queues
+from holdfast.workspace.layout import Layout
+
+_COLUMNS = {"id": "Id", "attempts": "Attempts", "body": "Body", "reason": "Reason"}
+
+
+@click.group()
+def queues() -> None:
+    """The workspace's durable queues: put, take with a lease, acknowledge, dead letters."""
+
+
+@command(queues, "list", examples=["holdfast queues list", "holdfast queues list --json"])
+def list_(terminal: Terminal) -> None:
+    """List the queues and what is in them."""
+    rows = []
+    for name in list_queues(_url(terminal)):
+        with _open(terminal, name) as queue:
+            rows.append({"queue": name, **msgspec.to_builtins(queue.stats())})
+    columns = ("queue", "ready", "delayed", "leased", "dead", "paused", "oldestAge")
+    headings = ("Queue", "Ready", "Delayed", "Leased", "Dead", "Paused", "Oldest (s)")
+    terminal.emit_rows(rows, dict(zip(columns, headings, strict=True)), empty="There is no queue.")
+
+
+@command(
+    queues,
+    "put",
+    examples=[
+        """holdfast queues put jobs '{"topic": "bees"}'""",
+        "holdfast queues put jobs - --delay 60 < job.json",
+        "jq -c .rec.body purged.jsonl | holdfast queues put jobs - --lines",
+    ],
+)
+@click.argument("queue_name", metavar="QUEUE")
+@click.argument("body")
+@click.option("--delay", type=float, default=0.0, metavar="S", help="Not before S seconds.")
+@click.option("--priority", type=int, default=0, help="Higher is taken first.")
+@click.option("--key", help="At most one message with this key waits at a time.")
+@click.option("--lines", is_flag=True, help="With -: each line is a message of its own.")
+def put(
+    terminal: Terminal,
+    queue_name: str,
+    body: str,
+    delay: float,
+    priority: int,
+    key: str | None,
+    lines: bool,
+) -> None:
+    """Put a message: BODY is JSON, or - for standard input. Makes the queue if it is new."""
+    if lines and (body != "-" or delay or priority or key is not None):
+        raise UsageError("--lines goes with the body '-' and no other option")
+    text = sys.stdin.read() if body == "-" else body
+    bodies = [_parse(line) for line in text.splitlines() if line.strip()] if lines else []
+    single = None if lines else _parse(text)
+    with _open(terminal, queue_name) as queue:
+        if lines:
+            ids = queue.put_many(bodies)
+        else:
+            ids = [queue.put(single, delay=delay, priority=priority, key=key)]
+    terminal.emit({"queue": queue_name, "ids": ids}, lambda: "\n".join(ids))
+
+
+@command(
+    queues,
+    "take",
+    examples=["holdfast queues take jobs --lease 300", "holdfast queues take jobs --max 10 --ack"],
+)
+@click.argument("queue_name", metavar="QUEUE")
+@click.option("--max", "limit", type=click.IntRange(1), default=1, help="How many at most.")
+@click.option("--lease", type=float, default=60.0, metavar="S", help="Yours for S seconds.")
+@click.option("--ack", is_flag=True, help="Acknowledge them at once.")
+def take(terminal: Terminal, queue_name: str, limit: int, lease: float, ack: bool) -> None:
+    """Take messages; acknowledge each with its receipt before its lease runs out."""
+    with _existing(terminal, queue_name) as queue:
+        taken = queue.take(limit, lease=lease)
+        rows = [message.as_dict() for message in taken]
+        if ack:
+            # Shown before they are gone: a broken pipe must not lose them.
+            _show(terminal, rows, {"id": "Id", "body": "Body"})
+            sys.stdout.flush()
+            queue.ack(*(message.receipt for message in taken))
+            return
+    _show(terminal, rows, {"receipt": "Receipt", "attempts": "Attempts", "body": "Body"})
+
+
+@command(queues, "ack", examples=["holdfast queues ack jobs 1f0c9a3b-17-42"])
+@click.argument("queue_name", metavar="QUEUE")
+@click.argument("receipt")
+def ack(terminal: Terminal, queue_name: str, receipt: str) -> None:
+    """Acknowledge a message: its work is done, it is forgotten."""
+    with _existing(terminal, queue_name) as queue:
+        queue.ack(receipt)
+    terminal.emit({"queue": queue_name, "acknowledged": receipt}, "Acknowledged.")
+
+
+@command(
+    queues,
+    "nack",
+    examples=["holdfast queues nack jobs 1f0c9a3b-17-42 --delay 60 --reason 'the API is down'"],
+)
+@click.argument("queue_name", metavar="QUEUE")
+@click.argument("receipt")
+@click.option("--delay", type=float, default=0.0, metavar="S", help="Not again before S seconds.")
+@click.option("--reason", help="Why; kept with the message.")
+def nack(
+    terminal: Terminal, queue_name: str, receipt: str, delay: float, reason: str | None
+) -> None:
+    """Give a message back; after its last attempt it is a dead letter."""
+    with _existing(terminal, queue_name) as queue:
+        queue.nack(receipt, delay=delay, reason=reason)
+    terminal.emit({"queue": queue_name, "givenBack": receipt}, "Given back.")
+
+
+@command(queues, "peek", examples=["holdfast queues peek jobs --max 20"])
+@click.argument("queue_name", metavar="QUEUE")
+@click.option("--max", "limit", type=click.IntRange(1), default=10, help="How many at most.")
+def peek(terminal: Terminal, queue_name: str, limit: int) -> None:
+    """Show the next messages without taking them."""
+    with _existing(terminal, queue_name) as queue:
+        _show(terminal, [message.as_dict() for message in queue.peek(limit)], _COLUMNS)
+
+
+@command(queues, "dead", examples=["holdfast queues dead jobs"])
+@click.argument("queue_name", metavar="QUEUE")
+@click.option("--max", "limit", type=click.IntRange(1), default=100, help="How many at most.")
+def dead(terminal: Terminal, queue_name: str, limit: int) -> None:
+    """Show the dead letters and why they died."""
+    with _existing(terminal, queue_name) as queue:
+        _show(terminal, [message.as_dict() for message in queue.dead(limit)], _COLUMNS)
+
+
+@command(
+    queues,
+    "requeue",
+    examples=["holdfast queues requeue jobs", "holdfast queues requeue jobs 1f0c9a3b-17"],
+)
+@click.argument("queue_name", metavar="QUEUE")
+@click.argument("ids", metavar="[ID]...", nargs=-1)
+def requeue(terminal: Terminal, queue_name: str, ids: tuple[str, ...]) -> None:
+    """Make dead letters ready again: all of them, or those named."""
+    with _existing(terminal, queue_name) as queue:
+        count = queue.requeue_dead(ids or None)
+    terminal.emit({"queue": queue_name, "requeued": count}, f"{count} message(s) ready again.")
+
+
+@command(
+    queues, "pause", examples=["holdfast queues pause jobs", "holdfast queues pause jobs --off"]
+)
+@click.argument("queue_name", metavar="QUEUE")
+@click.option("--off", is_flag=True, help="Go on giving messages out.")
+def pause(terminal: Terminal, queue_name: str, off: bool) -> None:
+    """Give out no messages, in any process, until --off."""
+    with _existing(terminal, queue_name) as queue:
+        (queue.resume if off else queue.pause)()
+    terminal.emit({"queue": queue_name, "paused": not off}, "Resumed." if off else "Paused.")
+
+
+@command(queues, "purge", examples=["holdfast queues purge jobs --dry-run"])
+@click.argument("queue_name", metavar="QUEUE")
+@click.option("--dry-run", is_flag=True, help="Show what would go, forget nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def purge(terminal: Terminal, queue_name: str, dry_run: bool, yes: bool) -> None:
+    """Empty a queue. Its messages go to quarantine as JSON Lines; see 'queues put --lines'."""
+    with _existing(terminal, queue_name) as queue:
+        stats = queue.stats()
+        count = stats.ready + stats.delayed + stats.leased + stats.dead
+        facts: dict[str, Any] = {"queue": queue_name, "dryRun": dry_run, "messages": count}
+        if dry_run or not count:
+            terminal.emit(facts, f"{count} message(s) would go.")
+            return
+        question = f"Empty the queue {queue_name} of {count} message(s)?"
+        terminal.require_consent(question, yes=yes, hint="look first with --dry-run, then --yes")
+        entry, count = _purge(queue, terminal.layout())
+    facts.update(messages=count, quarantine=entry.id)
+    terminal.emit(facts, f"{count} message(s) went to quarantine as {entry.id}")
+
+
+def _purge(queue: Queue, layout: Layout) -> tuple[QuarantineEntry, int]:
+    """Empty `queue`; every message is in quarantine, on the disk itself, before it is forgotten."""
+    taken: list[QuarantineEntry] = []
+
+    def keep(messages: Iterator[Message]) -> None:
+        path = layout.queues / f"{queue.name}.purged.jsonl"
+        writer = JournalWriter(path, durability="power")
+        try:
+            while batch := list(islice(messages, 1000)):
+                writer.append(*(msgspec.json.encode(message.as_dict()) for message in batch))
+        finally:
+            writer.close()
+        taken.append(Quarantine(layout.quarantine).take(path, reason=f"purge of {queue.name}"))
+
+    count = queue.purge(keep=keep)
+    return taken[0], count
+
+
+def _parse(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text.encode())
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        raise UsageError(
+            f"the body is no JSON: {error}", hint="a text needs quotes of its own: '\"bees\"'"
+        ) from error
+
+
+def _url(terminal: Terminal) -> str:
+    return url_for("file", terminal.layout().queues)
+
+
+def _open(terminal: Terminal, name: str) -> Queue:
+    return Queue(name, url=_url(terminal))
+
+
+def _existing(terminal: Terminal, name: str) -> Queue:
+    if name not in list_queues(_url(terminal)):
+        raise NotFoundError(
+            f"there is no queue {name!r}",
+            path=terminal.layout().queues,
+            hint=f"holdfast queues list; a new one is made by: holdfast queues put {name} BODY",
+        )
+    return _open(terminal, name)
+
+
+def _show(terminal: Terminal, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
+    if not terminal.json:
+        rows = [{**row, "body": msgspec.json.encode(row["body"]).decode()} for row in rows]
+    terminal.emit_rows(rows, columns, empty="There is no message.")

@@ -1,0 +1,91 @@
+"""``holdfast restore``: files back from a snapshot."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from holdfast.cli.terminal import Terminal, command
+
+if TYPE_CHECKING:
+    from holdfast.vault import RestoreReport
+
+_LISTED = 40  # paths of a plan that people are shown
+
+
+@command(
+    None,
+    "restore",
+    examples=[
+        "holdfast restore latest --dry-run",
+        "holdfast restore latest agents/director-agent.py configs",
+        "holdfast restore 1a2b3c4d --to ../restored",
+    ],
+)
+@click.argument("snapshot", metavar="S")
+@click.argument("paths", nargs=-1, metavar="[PATH]...")
+@click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask before files are replaced.")
+def restore(
+    terminal: Terminal,
+    snapshot: str,
+    paths: tuple[str, ...],
+    to: Path | None,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    """Bring back all of a snapshot, or some paths (relative to the workspace).
+
+    S is `latest` or the first digits of an id. Files that differ are replaced; what was there goes
+    to quarantine first. Files that the snapshot does not have are left alone.
+    """
+    from holdfast.cli.progress import Bar
+
+    workspace = terminal.open()
+    vault = workspace.vault
+    target = (to if to is not None else workspace.layout.root).absolute()
+    identity = vault.resolve(snapshot)
+    plan = vault.restore(identity, paths, to=target, dry_run=True)
+    if dry_run:
+        terminal.emit(_document(plan), lambda: _plan_text(plan))
+        return 0 if plan.healthy else 1
+    if plan.replaced:
+        newer = sum(step.newer for step in plan.plan)
+        question = f"Replace {plan.replaced} files in {target} ({newer} newer than the snapshot)?"
+        if not yes:
+            terminal.note(_plan_text(plan, only_replaced=True))
+        terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
+    with Bar("Restore", terminal) as bar:
+        report = vault.restore(
+            identity, paths, to=target, quarantine=workspace.quarantine, progress=bar.update
+        )
+    for problem in report.problems:
+        terminal.note(f"not restored: {problem.path}: {problem.reason}")
+    kept = f"; {len(report.quarantined)} kept in quarantine" if report.quarantined else ""
+    terminal.emit(
+        _document(report),
+        f"Restored to {target}: {report.created} created, {report.replaced} replaced, "
+        f"{report.unchanged} unchanged{kept}",
+    )
+    return 0 if report.healthy else 1
+
+
+def _document(report: "RestoreReport") -> dict[str, object]:
+    return {"healthy": report.healthy, **msgspec.to_builtins(report)}
+
+
+def _plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+    steps = [s for s in plan.plan if not only_replaced or s.action in ("replace", "conflict")]
+    lines = [
+        f"{step.action:<9}{step.path}{'  (newer than the snapshot)' if step.newer else ''}"
+        for step in steps[:_LISTED]
+    ]
+    if len(steps) > _LISTED:
+        lines.append(f"… and {len(steps) - _LISTED} more (all with --json)")
+    lines += [f"not restorable: {problem.path}: {problem.reason}" for problem in plan.problems]
+    lines.append(
+        f"{plan.created} to create, {plan.replaced} to replace, {plan.unchanged} unchanged"
+    )
+    return "\n".join(lines)

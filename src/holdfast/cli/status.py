@@ -1,0 +1,58 @@
+"""``holdfast status``: everything at a glance."""
+
+from datetime import UTC, datetime
+
+from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.upkeep.status import Status, StoreStatus, workspace_status
+
+_HEADINGS = ("STORE", "ENGINE", "SIZE", "HOLDS", "HEALTH", "BACKED UP", "PROVEN")
+
+
+@command(None, "status", examples=["holdfast status", "holdfast status --json | jq .next"])
+def status(terminal: Terminal) -> int:
+    """Show each store, its engine, size and health, what is unprotected, and what to do next."""
+    found = workspace_status(terminal.open())
+    terminal.emit(found, lambda: _as_text(found))
+    return 0 if found.healthy else 1
+
+
+def _as_text(found: Status) -> str:
+    lines = [f"workspace  {found.workspace}", f"home       {found.home}", ""]
+    lines += _aligned([_HEADINGS, *map(_cells, found.stores)])
+    for store in found.stores:
+        if store.problem:
+            lines += ["", f"{store.name}: {store.problem}"]
+    for title, items in (("Unprotected", found.unprotected), ("Next", found.next)):
+        if items:
+            lines += ["", f"{title}:", *(f"  {item}" for item in items)]
+    return "\n".join(lines)
+
+
+def _cells(store: StoreStatus) -> tuple[str, ...]:
+    return (
+        store.name,
+        store.engine,
+        readable_size(store.size),
+        store.holds,
+        store.health,
+        _ago(store.backed_up),
+        _ago(store.proven),
+    )
+
+
+def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+
+
+def _ago(moment: datetime | None) -> str:
+    if moment is None:
+        return "never"
+    seconds = max(0.0, (datetime.now(UTC) - moment).total_seconds())
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= length:
+            return f"{seconds / length:.0f} {unit} ago"
+    return "just now"

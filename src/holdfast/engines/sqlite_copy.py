@@ -1,0 +1,33 @@
+"""Copying a SQLite database that others may be using, so that the copy is one consistent state."""
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+from holdfast.durable.names import long_path
+from holdfast.engines.sqlite import sqlite_errors
+
+MAGIC = b"SQLite format 3\0"
+COMPANIONS = ("-wal", "-shm", "-journal")
+"""Suffixes of the files beside a database that belong to it and mean nothing without it."""
+
+
+def copy_database(source: Path, target: Path, *, timeout: float = 5.0) -> None:
+    """Copy the database `source`, as of one moment, to the new file `target`.
+
+    Writers go on meanwhile; what they have in the write-ahead log is in the copy. `timeout` is how
+    many seconds to wait for a writer that holds the database alone.
+
+    Raises `BusyError`, `UnreadableError` (no database), `CorruptError`, `StorageError`.
+    """
+    address = "/" + quote(os.fsencode(source.absolute().as_posix()), safe="/:").lstrip("/")
+    with (
+        sqlite_errors(source),
+        closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True, timeout=timeout)) as origin,
+        closing(sqlite3.connect(long_path(target))) as copy,
+    ):
+        copy.execute("PRAGMA journal_mode=OFF")
+        copy.execute("PRAGMA synchronous=OFF")
+        origin.backup(copy)

@@ -1,0 +1,64 @@
+"""From an engine URL to the store of one queue."""
+
+import threading
+from pathlib import Path
+from weakref import WeakValueDictionary
+
+from holdfast.durable.files import Durability
+from holdfast.durable.names import check_identifier
+from holdfast.engines.urls import parse_url
+from holdfast.errors import UsageError
+from holdfast.queues.store import QueueStore
+from holdfast.queues.stores.memory import MemoryQueueStore
+
+_in_memory: WeakValueDictionary[str, MemoryQueueStore] = WeakValueDictionary()
+_lock = threading.Lock()
+
+
+def open_store(url: str, name: str, durability: Durability) -> QueueStore:
+    """The store of the queue `name`, made if missing.
+
+    In memory, handles of one name share one queue as long as any of them is alive.
+    """
+    check_identifier(name, "queue name")
+    engine = parse_url(url)
+    if engine.scheme == "file":
+        from holdfast.queues.stores.file import FileQueueStore
+
+        return FileQueueStore(engine.require_path() / name, durability=durability)
+    if engine.scheme != "memory":
+        raise _no_queues_on(engine.scheme)
+    if durability == "power":
+        raise UsageError(
+            "a queue in memory cannot survive a power cut", hint="use file:///dir instead"
+        )
+    with _lock:
+        store = _in_memory.get(name)
+        if store is None:
+            store = _in_memory[name] = MemoryQueueStore()
+        return store
+
+
+def list_queues(url: str) -> list[str]:
+    """The names of the queues of an engine, sorted. Raises `UsageError`."""
+    engine = parse_url(url)
+    if engine.scheme == "memory":
+        with _lock:
+            return sorted(_in_memory)
+    if engine.scheme != "file":
+        raise _no_queues_on(engine.scheme)
+    from holdfast.queues.stores.file import queue_names
+
+    return queue_names(engine.require_path())
+
+
+def queue_folder(url: str, name: str) -> Path | None:
+    """Where the queue lives on this disk; None when it does not."""
+    path = parse_url(url).path
+    return None if path is None else path / check_identifier(name, "queue name")
+
+
+def _no_queues_on(scheme: str) -> UsageError:
+    return UsageError(
+        f"there are no queues on the engine {scheme}://", hint="use memory:// or file:///dir"
+    )

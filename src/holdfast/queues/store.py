@@ -1,0 +1,134 @@
+"""What an engine has to do to hold a queue: keep opaque bytes, lease them out, forget them.
+
+An engine decides nothing: how long a lease is, how often a message is tried, what a message looks
+like inside, comes from `holdfast.queues.queue`. `holdfast.testing.queues` proves an engine.
+
+Times are seconds of the epoch and come from the caller, so that one clock rules a call.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+
+class NewMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message to be put. `payload` is one JSON value without a newline.
+
+    `due` is when it may be taken (0: at once); a higher `priority` is taken first. While a message
+    with the same `key` waits or is leased, putting does nothing but return that one's id.
+    """
+
+    payload: bytes
+    priority: int = 0
+    due: float = 0.0
+    key: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether it may simply stand in line."""
+        return not self.priority and not self.due and self.key is None
+
+
+class StoredMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message as the engine holds it.
+
+    `attempts` counts its leases so far; `receipt` stands for the lease in force, empty when there
+    is none; `reason` is why it failed the last time, if it was said.
+    """
+
+    id: str
+    payload: bytes
+    attempts: int
+    enqueued_at: float
+    receipt: str = ""
+    reason: str | None = None
+
+
+class Stats(msgspec.Struct, frozen=True, rename="camel"):
+    """A queue at one moment; `oldest_age` is in seconds (None: nothing waits or is leased).
+
+    `recovered` counts the bytes of unfinished writes that crashed processes left and this handle
+    has cut off.
+    """
+
+    ready: int
+    delayed: int
+    leased: int
+    dead: int
+    paused: bool
+    oldest_age: float | None
+    recovered: int = 0
+
+
+class QueueStore(Protocol):
+    """One queue in one engine; safe between threads, and between processes if the engine is."""
+
+    def put(self, messages: Sequence[NewMessage], now: float) -> list[str]:
+        """Keep the messages, in order; returns their ids.
+
+        When it raises, or the process dies in it, the first few of them may have been kept.
+        """
+        ...
+
+    def take(self, limit: int, lease: float, max_attempts: int, now: float) -> list[StoredMessage]:
+        """Lease up to `limit` messages for `lease` seconds: higher priority first, then oldest.
+
+        Messages whose lease ran out are ready again, and dead after `max_attempts` leases. A
+        paused queue gives nothing.
+        """
+        ...
+
+    def ack(self, receipts: Sequence[str], now: float) -> None:
+        """Forget messages for good: all of them or, when a receipt is stale, none.
+
+        Raises `ConflictError` for a stale receipt.
+        """
+        ...
+
+    def nack(
+        self, receipt: str, due: float, reason: str | None, max_attempts: int, now: float
+    ) -> None:
+        """Give a message back, to be ready at `due` (0: at once); dead after `max_attempts`.
+
+        Raises `ConflictError` for a stale receipt.
+        """
+        ...
+
+    def extend(self, receipt: str, lease: float, now: float) -> None:
+        """Let the lease end `lease` seconds from now. Raises `ConflictError`."""
+        ...
+
+    def peek(self, limit: int, now: float) -> list[StoredMessage]:
+        """The next messages in the order they would be taken, without taking them."""
+        ...
+
+    def dead(self, limit: int) -> list[StoredMessage]:
+        """Dead letters, the one that died first first."""
+        ...
+
+    def requeue(self, ids: Sequence[str] | None, now: float) -> int:
+        """Make dead letters ready again (all of them for None), attempts at 0; returns how many.
+
+        Raises `NotFoundError` for an id that is not dead; nothing is changed then.
+        """
+        ...
+
+    def purge(self, keep: Callable[[Iterable[StoredMessage]], None], now: float) -> int:
+        """Hand every message to `keep`, then forget them all, leased and dead ones too.
+
+        Returns how many. When `keep` raises, nothing is forgotten.
+        """
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Stop giving messages out, or go on."""
+        ...
+
+    def stats(self, now: float) -> Stats:
+        """Counts at this moment."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...

@@ -1,0 +1,153 @@
+"""The bounded history of one file: every version that was published, as plain files.
+
+One file per generation, ``000042-20261123T045324Z-1f0c9ab26d3e4f57.json``: its number, when it was
+published (UTC), and the first half of the SHA-256 of its bytes, which are exactly those the file
+had. A version is written as ``pending.json`` before it is published and gets its number
+afterwards; what a crash leaves pending is settled by the next writer.
+
+Every method that writes is called under the registry's lock.
+"""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+from holdfast.durable.documents import digest_of
+from holdfast.durable.faults import fault_point
+from holdfast.durable.files import (
+    Durability,
+    make_folder,
+    read_bytes,
+    remove,
+    replace,
+    write_atomic,
+)
+from holdfast.durable.names import long_path
+from holdfast.errors import CorruptError, NotFoundError, storage_errors
+
+_NAME = re.compile(r"(\d{6,})-(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json")
+_TIME = "%Y%m%dT%H%M%SZ"
+_PENDING = "pending.json"
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One kept version: its number (rising), when it was published, and its plain file."""
+
+    number: int
+    published_at: datetime
+    path: Path
+    digest: str
+
+    def holds(self, content: bytes) -> bool:
+        """Whether `content` is, byte for byte, this generation."""
+        return digest_of(content).startswith(self.digest)
+
+    def read(self) -> bytes:
+        """Its bytes. Raises `CorruptError` when they are not those that were published."""
+        content = read_bytes(self.path)
+        if not self.holds(content):
+            raise CorruptError(
+                f"generation {self.number} was damaged or edited",
+                path=self.path,
+                hint="choose another generation",
+            )
+        return content
+
+
+class GenerationStore:
+    """The generations in `folder` (made when first needed), at most `keep` of them."""
+
+    def __init__(self, folder: Path, *, keep: int, durability: Durability) -> None:
+        self.folder = folder
+        self.keep = keep
+        self.durability = durability
+
+    def list(self) -> list[Generation]:
+        """All generations, oldest first."""
+        with storage_errors(self.folder, "list the generations"):
+            try:
+                names = os.listdir(long_path(self.folder))  # noqa: PTH208  names are enough
+            except FileNotFoundError:
+                return []
+        found = (_parse(self.folder, name) for name in names)
+        return sorted((one for one in found if one is not None), key=lambda one: one.number)
+
+    def newest(self) -> Generation | None:
+        """The last published version, or None when there is none yet."""
+        generations = self.list()
+        return generations[-1] if generations else None
+
+    def get(self, number: int) -> Generation:
+        """The generation `number`. Raises `NotFoundError`."""
+        for generation in self.list():
+            if generation.number == number:
+                return generation
+        raise NotFoundError(f"there is no generation {number}", path=self.folder)
+
+    def keep_version(self, content: bytes) -> None:
+        """Keep `content`, the version that is published now, unless it is the newest already."""
+        newest = self.newest()
+        if newest is None or not newest.holds(content):
+            write_atomic(self._next(newest, content), content, durability=self.durability)
+            fault_point("registry.kept")
+
+    def prepare(self, content: bytes) -> None:
+        """Write the version that is about to be published; `seal` makes it a generation."""
+        make_folder(self.folder)
+        write_atomic(self._pending, content, durability=self.durability)
+        fault_point("registry.prepared")
+
+    def seal(self, content: bytes) -> None:
+        """Number the prepared version `content`, now that it is published; drop the oldest."""
+        with storage_errors(self._pending, "keep the generation"):
+            replace(long_path(self._pending), long_path(self._next(self.newest(), content)))
+        fault_point("registry.sealed")
+        for surplus in self.list()[: -self.keep]:
+            remove(surplus.path)
+
+    def abandon(self) -> None:
+        """Forget the prepared version: it was not published."""
+        remove(self._pending)
+
+    def settle(self, published: bytes | None) -> None:
+        """Decide what a crashed writer left pending; `published` are the file's present bytes.
+
+        It goes only if it certainly was never published: the file still is the newest generation.
+        """
+        try:
+            pending = read_bytes(self._pending)
+        except NotFoundError:
+            return
+        newest = self.newest()
+        before = newest is None if published is None else newest and newest.holds(published)
+        if before and pending != published:
+            self.abandon()
+        else:
+            self.seal(pending)
+
+    @property
+    def _pending(self) -> Path:
+        return self.folder / _PENDING
+
+    def _next(self, newest: Generation | None, content: bytes) -> Path:
+        make_folder(self.folder)
+        number = 1 if newest is None else newest.number + 1
+        moment = datetime.now(UTC).strftime(_TIME)
+        return self.folder / f"{number:06d}-{moment}-{digest_of(content)[:16]}.json"
+
+
+@lru_cache(maxsize=1024)  # every writer looks at all names
+def _parse(folder: Path, name: str) -> Generation | None:
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    number, moment, digest = match.groups()
+    try:
+        published_at = datetime.strptime(moment, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return Generation(int(number), published_at, folder / name, digest)

@@ -1,0 +1,231 @@
+"""The status of a workspace: every store, what is unprotected, and what to do next."""
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from holdfast.durable.documents import read_document
+from holdfast.durable.trees import walk
+from holdfast.engines.urls import parse_url
+from holdfast.errors import HoldfastError, NotFoundError, UnreadableError
+from holdfast.facade import Workspace
+from holdfast.workspace.creation import missing_parts
+from holdfast.workspace.layout import Layout
+from holdfast.workspace.settings import Store
+
+Health = Literal["ok", "absent", "unreadable"]
+
+# Home files of the seed; snapshots of the workspace do not hold them.
+_HOME_FILES = (".claude.json", ".mcp.json", ".claude/CLAUDE.md", ".gitconfig", ".bashrc")
+
+
+class StoreStatus(msgspec.Struct, rename="camel"):
+    """One store: where it is, how big (bytes), what it holds, whether it can be read.
+
+    `changed` is when its files last changed, `backed_up` the start of the newest snapshot that
+    holds them, `proven` when a snapshot was last proven restorable (all UTC).
+    """
+
+    name: str
+    engine: str
+    location: str
+    size: int = 0
+    holds: str = ""
+    health: Health = "ok"
+    problem: str | None = None
+    changed: datetime | None = None
+    backed_up: datetime | None = None
+    proven: datetime | None = None
+
+
+class Status(msgspec.Struct, rename="camel"):
+    """The whole workspace; healthy when no store is unreadable."""
+
+    workspace: str
+    home: str
+    healthy: bool
+    stores: list[StoreStatus]
+    unprotected: list[str]
+    next: list[str]
+
+
+class _Backups(msgspec.Struct):
+    """When the newest snapshot was begun and when one was last proven."""
+
+    status: StoreStatus
+    newest: datetime | None = None
+    proven: datetime | None = None
+
+
+def workspace_status(workspace: Workspace) -> Status:
+    """Look at every store of the workspace; nothing is changed.
+
+    A store that cannot be read is reported, never an error.
+    """
+    layout, settings = workspace.layout, workspace.settings
+    backups = _backups(workspace)
+    stores = [
+        _store("agents", "json", layout.agent_registry, lambda: _agents(workspace)),
+        _store("servers", "json", layout.server_registry, lambda: _servers(layout)),
+        _engine_store("workflows", settings.workflows, lambda: _runs(workspace)),
+        _engine_store("queues", settings.queues, lambda: _messages(workspace)),
+        _store("logs", "json lines", layout.logs, lambda: _log_files(layout)),
+    ]
+    for store in stores:
+        if _is_inside(store.location, layout.root):
+            store.backed_up, store.proven = backups.newest, backups.proven
+    stores.append(backups.status)
+    return Status(
+        workspace=str(layout.root),
+        home=str(layout.home),
+        healthy=all(store.health != "unreadable" for store in stores),
+        stores=stores,
+        unprotected=list(_unprotected(layout, stores, backups.newest)),
+        next=list(_next_commands(layout, stores, backups)),
+    )
+
+
+def _store(name: str, engine: str, path: Path, count: Callable[[], str]) -> StoreStatus:
+    """Measure what is at `path`, and let `count` read it to say what it holds."""
+    status = StoreStatus(name, engine, str(path))
+    if not path.exists():
+        status.health = "absent"
+        return status
+    status.size, status.changed = _measure(path)
+    try:
+        status.holds = count()
+    except HoldfastError as error:
+        status.health, status.problem = "unreadable", str(error)
+    return status
+
+
+def _engine_store(name: str, store: Store, count: Callable[[], str]) -> StoreStatus:
+    """A store whose engine is chosen by URL; it may be elsewhere than on this disk."""
+    url = parse_url(store.url)
+    if url.path is None:
+        return StoreStatus(name, url.scheme, store.url)
+    return _store(name, f"{url.scheme} ({store.durability})", url.path, count)
+
+
+def _measure(path: Path) -> tuple[int, datetime]:
+    """The bytes below `path` and its last change."""
+    statuses = [os.lstat(path)]
+    if path.is_dir():
+        statuses += [entry.status for entry in walk(path, on_error=lambda *_: None)]
+    files = [status for status in statuses if not _is_folder(status)] or statuses
+    newest = max(status.st_mtime for status in files)
+    size = sum(status.st_size for status in files if not _is_folder(status))
+    return size, datetime.fromtimestamp(newest, UTC)
+
+
+def _is_folder(status: os.stat_result) -> bool:
+    return (status.st_mode & 0o170000) == 0o040000
+
+
+def _agents(workspace: Workspace) -> str:
+    return _count(len(workspace.registry.list()), "agent")
+
+
+def _servers(layout: Layout) -> str:
+    document = read_document(layout.server_registry)
+    groups: Any = document.data.get("mcpRegistry", {})
+    if not isinstance(groups, dict) or not all(isinstance(each, dict) for each in groups.values()):
+        raise UnreadableError("mcpRegistry is not an object of groups", path=layout.server_registry)
+    return _count(sum(map(len, groups.values())), "server")
+
+
+def _runs(workspace: Workspace) -> str:
+    counts = workspace.workflows.count_by_status()
+    return _count(sum(counts.values()), "run") + _breakdown(counts)
+
+
+def _messages(workspace: Workspace) -> str:
+    names = workspace.queue_names()
+    waiting = dead = 0
+    for name in names:
+        stats = workspace.queue(name).stats()
+        waiting += stats.ready + stats.delayed + stats.leased
+        dead += stats.dead
+    return _count(len(names), "queue") + _breakdown({"waiting": waiting, "dead": dead})
+
+
+def _log_files(layout: Layout) -> str:
+    return _count(sum(path.is_file() for path in layout.logs.glob("*.log*")), "file")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _breakdown(counts: dict[str, int]) -> str:
+    parts = [f"{number} {name}" for name, number in counts.items() if number]
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _backups(workspace: Workspace) -> _Backups:
+    place = workspace.settings.backups
+    backups = _Backups(StoreStatus("backups", "vault", str(place)))
+    status = backups.status
+    try:
+        vault = workspace.vault
+        snapshots, proof = vault.snapshots(), vault.last_proof()
+        sound = [each for each in snapshots if not each.damage]
+        backups.newest = max((each.started_at for each in sound), default=None)
+        backups.proven = None if proof is None else proof.proven_at
+        status.size, status.changed = _measure(place)
+        status.holds = _count(len(snapshots), "snapshot")
+        status.backed_up, status.proven = backups.newest, backups.proven
+        if len(sound) < len(snapshots):
+            damaged = _count(len(snapshots) - len(sound), "damaged snapshot")
+            status.health, status.problem = "unreadable", f"{damaged}: holdfast backup verify"
+    except NotFoundError:
+        status.health = "absent"
+    except HoldfastError as error:
+        status.health, status.problem = "unreadable", str(error)
+    return backups
+
+
+def _is_inside(location: str, root: Path) -> bool:
+    return location.startswith(str(root))
+
+
+def _unprotected(
+    layout: Layout, stores: list[StoreStatus], newest: datetime | None
+) -> Iterator[str]:
+    if newest is None:
+        yield f"{layout.root} has never been backed up"
+    else:
+        names = [each.name for each in stores if _changed_since_backup(each)]
+        if names:
+            yield f"changed since the last snapshot: {', '.join(names)}"
+    at_home = [name for name in _HOME_FILES if (layout.home / name).is_file()]
+    if at_home:
+        yield f"outside the workspace, in no snapshot: {', '.join(at_home)}"
+
+
+def _changed_since_backup(store: StoreStatus) -> bool:
+    if store.name == "backups" or store.changed is None or store.backed_up is None:
+        return False
+    return store.changed > store.backed_up
+
+
+def _next_commands(layout: Layout, stores: list[StoreStatus], backups: _Backups) -> Iterator[str]:
+    by_name = {store.name: store for store in stores}
+    if by_name["agents"].health == "unreadable":
+        yield "holdfast agents undo"
+    if missing_parts(layout):
+        yield f"holdfast init {layout.root}"
+    if backups.newest is None or any(map(_changed_since_backup, stores)):
+        yield "holdfast backup create"
+    if backups.newest is not None and _is_stale(backups.proven):
+        yield "holdfast backup verify"
+    if by_name["agents"].holds == "0 agents":
+        yield "holdfast agents discover"
+
+
+def _is_stale(proven: datetime | None) -> bool:
+    return proven is None or datetime.now(UTC) - proven > timedelta(days=30)

@@ -1,0 +1,179 @@
+"""Reading one file for a snapshot, so that what is stored was the file at one moment.
+
+A file that changes while it is read is read again. One that only grows, such as a log, is stored up
+to a length at which it was read twice the same. A SQLite database is copied by SQLite itself.
+"""
+
+import os
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from blake3 import blake3
+
+from holdfast.durable.files import remove
+from holdfast.durable.sharing import patiently
+from holdfast.engines.sqlite_copy import COMPANIONS, MAGIC, copy_database
+from holdfast.errors import HoldfastError, UnreadableError
+
+PIECE = 4 << 20
+"""Bytes of one chunk of a large file: what an appended byte costs at most."""
+
+SETTLED_NS = 2_000_000_000
+"""A file changed less than this before may change again without its times showing it: the ticks of
+file systems are up to 2 s long (FAT)."""
+
+_ATTEMPTS = 4
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+Store = Callable[[str, bytes], None]
+
+
+class ChangingError(Exception):
+    """The file changed each time it was read."""
+
+
+class Content(NamedTuple):
+    """A captured file: its chunks, their bytes together, how, and the file's status then."""
+
+    chunks: tuple[str, ...]
+    size: int
+    capture: Literal["sqlite"] | None
+    status: os.stat_result
+    problem: str | None = None
+
+
+class Capture:
+    """Reads files into `store(chunk id, bytes)`; `scratch` is a private folder."""
+
+    def __init__(self, store: Store, scratch: Path) -> None:
+        self._store = store
+        self._scratch = scratch
+
+    def read(self, place: str, status: os.stat_result) -> Content:
+        """Capture the regular file at `place`, which looked like `status`.
+
+        Raises `OSError` when it cannot be read and `ChangingError` when it does not hold still.
+        """
+        for attempt in range(_ATTEMPTS):
+            content = self._attempt(place, status, last=attempt == _ATTEMPTS - 1)
+            if content is not None:
+                return content
+            time.sleep(0.01 * attempt)
+            status = os.lstat(place)
+            if not stat.S_ISREG(status.st_mode):
+                break
+        raise ChangingError
+
+    def _attempt(self, place: str, status: os.stat_result, *, last: bool) -> Content | None:
+        if status.st_size == 0:
+            return Content((), 0, None, status)
+        descriptor = patiently(lambda: os.open(place, _FLAGS))
+        try:
+            pieces = _pieces(descriptor, status.st_size)
+            first = next(pieces, b"")
+            if first.startswith(MAGIC):
+                return self._database(place, status, descriptor)
+            chunks = self._keep(first, pieces) if first else ()
+            after = os.fstat(descriptor)
+            if _same(status, after):
+                return Content(chunks, status.st_size, None, status)
+            if last and _only_grew(status, after) and _hashes(descriptor, status) == chunks:
+                return Content(chunks, status.st_size, None, status)
+            return None
+        finally:
+            os.close(descriptor)
+
+    def _keep(self, first: bytes, rest: Iterator[bytes]) -> tuple[str, ...]:
+        chunk = blake3(first).hexdigest()
+        self._store(chunk, first)
+        chunks = [chunk]
+        for piece in rest:
+            chunk = blake3(piece).hexdigest()
+            self._store(chunk, piece)
+            chunks.append(chunk)
+        return tuple(chunks)
+
+    def _database(self, place: str, status: os.stat_result, descriptor: int) -> Content | None:
+        """A database at rest is read as it is; one in use is copied through SQLite."""
+        if at_rest(place) and time.time_ns() - status.st_mtime_ns > SETTLED_NS:
+            return self._plain(place, status, descriptor, "sqlite")
+        copy = self._scratch / f"database-{secrets.token_hex(8)}"
+        try:
+            copy_database(Path(place), copy)
+            with copy.open("rb") as file:
+                size = os.fstat(file.fileno()).st_size
+                pieces = _pieces(file.fileno(), size)
+                return Content(self._keep(next(pieces), pieces), size, "sqlite", status)
+        except UnreadableError as error:
+            content = self._plain(place, status, descriptor, None)
+            problem = f"not a sound SQLite database, stored byte for byte: {error.message}"
+            return content and content._replace(problem=problem)
+        except HoldfastError as error:
+            raise OSError(f"the database cannot be copied: {error.message}") from error
+        finally:
+            remove(copy)
+
+    def _plain(
+        self,
+        place: str,
+        status: os.stat_result,
+        descriptor: int,
+        capture: Literal["sqlite"] | None,
+    ) -> Content | None:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        pieces = _pieces(descriptor, status.st_size)
+        chunks = self._keep(next(pieces, b""), pieces)
+        quiet = _same(status, os.fstat(descriptor)) and (capture is None or at_rest(place))
+        return Content(chunks, status.st_size, capture, status) if quiet else None
+
+
+def at_rest(place: str) -> bool:
+    """Whether all of the database at `place` is in that file, none of it in a log beside it."""
+    for suffix in COMPANIONS:
+        try:
+            if suffix != "-shm" and os.lstat(place + suffix).st_size > 0:
+                return False
+        except FileNotFoundError:
+            continue
+    return True
+
+
+def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
+    """The first `size` bytes of an open file in pieces of `PIECE`; fewer if it ends before."""
+    while size > 0:
+        wanted = min(size, PIECE)
+        piece = os.read(descriptor, wanted)
+        while len(piece) < wanted and (more := os.read(descriptor, wanted - len(piece))):
+            piece += more
+        if piece:
+            yield piece
+        if len(piece) < wanted:
+            return
+        size -= wanted
+
+
+def _hashes(descriptor: int, status: os.stat_result) -> tuple[str, ...]:
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    return tuple(blake3(piece).hexdigest() for piece in _pieces(descriptor, status.st_size))
+
+
+def _same(before: os.stat_result, after: os.stat_result) -> bool:
+    return (
+        before.st_mtime_ns == after.st_mtime_ns
+        and before.st_size == after.st_size
+        and before.st_ino == after.st_ino
+        and before.st_ctime_ns == after.st_ctime_ns
+    )
+
+
+def _only_grew(before: os.stat_result, after: os.stat_result) -> bool:
+    return before.st_ino == after.st_ino and after.st_size > before.st_size

@@ -1,0 +1,107 @@
+"""Reading chunks back: by frame, each checked against its id."""
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+
+import zstandard
+from blake3 import blake3
+
+from holdfast.durable.names import long_path
+from holdfast.errors import CorruptError, HoldfastError, storage_errors
+from holdfast.vault.entries import Entry
+from holdfast.vault.index import Frame, Index
+from holdfast.vault.repository import Repository
+
+_KEPT_FRAMES = 12
+
+
+class ChunkReader:
+    """Reads chunks of a vault; the last few frames are kept. Safe to use from many threads."""
+
+    def __init__(self, repository: Repository, index: Index) -> None:
+        self.index = index
+        self._repository = repository
+        self._frames: OrderedDict[int, bytes] = OrderedDict()
+        self._descriptors: dict[str, int] = {}
+        self._lock = threading.Lock()
+        self._local = threading.local()
+
+    def __enter__(self) -> "ChunkReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for descriptor in self._descriptors.values():
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    def read(self, chunk: str) -> bytes:
+        """The bytes of `chunk`. Raises `CorruptError` naming the pack when they are not right."""
+        place = self.index.place(chunk)
+        if place is None:
+            raise CorruptError(
+                f"no readable pack holds the chunk {chunk[:16]}",
+                path=self._repository.packs,
+                hint="look for the damage with: holdfast backup verify --full",
+            )
+        data = self.frame(place.frame)[place.offset : place.offset + place.length]
+        if blake3(data).hexdigest() != chunk:
+            raise self._corrupt(self.index.frames[place.frame], "a chunk does not match its id")
+        return data
+
+    def content(self, entry: Entry) -> Iterator[bytes]:
+        """The content of a file, piece by piece. Raises `CorruptError`."""
+        size = 0
+        for chunk in entry.chunks:
+            piece = self.read(chunk)
+            size += len(piece)
+            yield piece
+        if size != entry.size:
+            raise CorruptError(
+                f"{size} bytes instead of {entry.size}", path=self._repository.snapshots
+            )
+
+    def frame(self, number: int) -> bytes:
+        """The tar data of a frame."""
+        with self._lock:
+            data = self._frames.get(number)
+        if data is not None:
+            return data
+        data = self._decompress(self.index.frames[number])
+        with self._lock:
+            self._frames[number] = data
+            if len(self._frames) > _KEPT_FRAMES:
+                self._frames.popitem(last=False)
+        return data
+
+    def _decompress(self, frame: Frame) -> bytes:
+        raw = self._read_pack(frame)
+        if not hasattr(self._local, "decompressor"):
+            self._local.decompressor = zstandard.ZstdDecompressor()
+        try:
+            data: bytes = self._local.decompressor.decompress(
+                raw, max_output_size=frame.raw_length, allow_extra_data=False
+            )
+        except zstandard.ZstdError as error:
+            raise self._corrupt(frame, str(error)) from error
+        if len(data) != frame.raw_length:
+            raise self._corrupt(frame, f"{len(data)} bytes instead of {frame.raw_length}")
+        return data
+
+    def _read_pack(self, frame: Frame) -> bytes:
+        path = self._repository.pack_path(frame.pack)
+        with storage_errors(path, "read the pack"), self._lock:
+            descriptor = self._descriptors.get(frame.pack)
+            if descriptor is None:
+                flags = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+                descriptor = self._descriptors[frame.pack] = os.open(long_path(path), flags)
+            os.lseek(descriptor, frame.offset, os.SEEK_SET)
+            return os.read(descriptor, frame.length)
+
+    def _corrupt(self, frame: Frame, problem: str) -> HoldfastError:
+        return CorruptError(
+            f"damaged pack at byte {frame.offset}: {problem}",
+            path=self._repository.pack_path(frame.pack),
+            hint="other files and snapshots can still be restored",
+        )

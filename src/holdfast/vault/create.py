@@ -1,0 +1,310 @@
+"""Taking a snapshot: walk, recognise what is unchanged, read the rest, publish, prove."""
+
+import os
+import random
+import socket
+import stat
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from holdfast.durable.faults import fault_point
+from holdfast.durable.files import is_temporary, make_folder, sweep_temporary
+from holdfast.durable.names import is_within, long_path
+from holdfast.durable.trees import Entry as Found
+from holdfast.durable.trees import walk
+from holdfast.engines.sqlite_copy import COMPANIONS
+from holdfast.errors import HoldfastError, NotFoundError, UsageError, storage_error
+from holdfast.vault.capture import Capture, ChangingError, Content
+from holdfast.vault.entries import (
+    FORMAT_VERSION,
+    Entry,
+    Header,
+    Kind,
+    Problem,
+    Root,
+    Totals,
+    from_status,
+)
+from holdfast.vault.excludes import excludes_for
+from holdfast.vault.index import Index
+from holdfast.vault.packs import PackWriter
+from holdfast.vault.parent import Parent
+from holdfast.vault.proof import prove
+from holdfast.vault.reports import Progress, SnapshotReport
+from holdfast.vault.repository import Repository
+from holdfast.vault.snapshots import Snapshot, SnapshotWriter, info_of, list_snapshots
+
+# Never part of a snapshot, not even with `everything`: they are about this machine's present.
+ALWAYS_OUT = (".holdfast/quarantine", ".holdfast/locks")
+
+_SAMPLE = 5
+_TELL_EVERY = 500  # entries
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be taken: the tree, and what `Vault.snapshot` was told."""
+
+    root: Path
+    excludes: Sequence[str] = ()
+    tags: Sequence[str] = ()
+    everything: bool = False
+    workspace_id: str = ""
+    workspace_name: str = ""
+    progress: Progress | None = None
+
+
+def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
+    """Take a snapshot as ordered; see `Vault.snapshot`."""
+    began = time.monotonic()
+    if not long_path(order.root).is_dir():
+        raise NotFoundError("there is no such folder", path=order.root)
+    if is_within(order.root, repository.root):
+        raise UsageError("a vault cannot hold itself", path=order.root)
+    make_folder(repository.scratch, private=True)
+    sweep_temporary(repository.scratch, older_than=86_400)
+    index = Index()
+    index.load(repository)
+    parent = Parent(_parent_snapshot(repository, order), index)
+    work = _Work(repository, order, index, parent)
+    try:
+        work.walk()
+        stored = work.packs.finish() if work.packs is not None else 0
+        identity, header = work.publish(stored)
+    except BaseException:
+        if work.packs is not None:
+            work.packs.abort()
+        raise
+    index.load(repository)
+    proof, findings = prove(repository, index, identity, work.sample.entries, order.root)
+    seconds = time.monotonic() - began
+    return SnapshotReport(info_of(identity, header), proof, findings, seconds)
+
+
+def _parent_snapshot(repository: Repository, order: Order) -> Snapshot | None:
+    """The newest readable snapshot of the same tree."""
+    place = str(order.root)
+    for info in reversed(list_snapshots(repository)):
+        if info.damage is None and info.root == place:
+            try:
+                return Snapshot(repository, info.id)
+            except HoldfastError:
+                continue  # damaged below its header: an older one serves as well
+    return None
+
+
+@dataclass
+class _Sample:
+    """A fair choice of the files read in this snapshot, or of the unchanged if none was read."""
+
+    fresh: list[Entry] = field(default_factory=list)
+    known: list[Entry] = field(default_factory=list)
+    seen: list[int] = field(default_factory=lambda: [0, 0])
+
+    @property
+    def entries(self) -> list[tuple[Entry, bool]]:
+        """Each with whether it was read just now."""
+        return [(entry, True) for entry in self.fresh] + [(entry, False) for entry in self.known]
+
+    def offer(self, entry: Entry, *, fresh: bool) -> None:
+        chosen = self.fresh if fresh else self.known
+        self.seen[fresh] += 1
+        if len(chosen) < _SAMPLE:
+            chosen.append(entry)
+        elif (at := int(random.random() * self.seen[fresh])) < _SAMPLE:  # noqa: S311
+            chosen[at] = entry
+
+
+class _Work:
+    """One snapshot being taken."""
+
+    def __init__(
+        self, repository: Repository, order: Order, index: Index, parent: Parent
+    ) -> None:
+        self.packs: PackWriter | None = None
+        self.sample = _Sample()
+        self._repository = repository
+        self._order = order
+        self._index = index
+        self._parent = parent
+        self._started_ns = time.time_ns()
+        self._top = str(long_path(order.root))
+        self._excludes = excludes_for(
+            order.root, everything=order.everything, further=order.excludes
+        )
+        self._out = {*ALWAYS_OUT, *_own_places(order.root, repository.root)}
+        self._capture = Capture(self._store, repository.scratch)
+        self._writer = SnapshotWriter()
+        self._totals = Totals()
+        self._problems: list[Problem] = []
+        self._added: set[str] = set()
+        self._twins: dict[str, Entry] = {}
+        self._companions: set[str] = set()
+
+    def walk(self) -> None:
+        """Go through the tree and gather all entries."""
+        tell = self._order.progress
+        totals = self._totals
+        for found in walk(self._order.root, skip=self._skip, on_error=self._unlisted):
+            self._take(found)
+            if tell is not None and self._totals.files % _TELL_EVERY == 0:
+                tell(totals.files + totals.folders + totals.links, totals.size)
+        if tell is not None:
+            tell(totals.files + totals.folders + totals.links, totals.size)
+
+    def publish(self, stored: int) -> tuple[str, Header]:
+        """Write the snapshot file."""
+        order = self._order
+        self._totals.stored = stored
+        self._totals.entries = self._writer.count
+        header = Header(
+            format_version=FORMAT_VERSION,
+            vault=self._repository.id,
+            roots=[Root("workspace", str(order.root))],
+            host=socket.gethostname(),
+            platform=sys.platform,
+            started_at=datetime.fromtimestamp(self._started_ns / 1e9, UTC),
+            ended_at=datetime.now(UTC),
+            started_ns=self._started_ns,
+            totals=self._totals,
+            workspace_id=order.workspace_id,
+            workspace_name=order.workspace_name,
+            parent=self._parent.id,
+            tags=list(order.tags),
+            excludes=list(order.excludes),
+            everything=order.everything,
+            problems=self._problems,
+        )
+        identity = self._writer.publish(self._repository, header)
+        try:
+            fault_point("vault.snapshot.written")
+        except OSError as error:
+            raise storage_error(error, self._repository.root, "write the snapshot") from error
+        return identity, header
+
+    def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
+        if path in self._out or is_temporary(item.name) or path in self._companions:
+            return True
+        if not self._excludes(path, item.name, item.is_dir(follow_symlinks=False)):
+            return False
+        self._totals.excluded += 1
+        self._writer.add(Entry(path, "excluded"))
+        return True
+
+    def _unlisted(self, path: str, error: OSError) -> None:
+        if path == "":
+            raise storage_error(error, self._order.root, "list the folder") from error
+        self._report(path, error.strerror or str(error))
+
+    def _report(self, path: str, reason: str) -> None:
+        printable = path.encode("utf-8", "backslashreplace").decode()
+        self._problems.append(Problem(printable, reason))
+
+    def _take(self, found: Found) -> None:
+        path, status = found
+        if stat.S_ISREG(status.st_mode):
+            self._take_file(path, status)
+        elif found.is_folder:
+            self._totals.folders += 1
+            self._writer.add(from_status(path, "folder", status))
+        elif found.is_link:
+            self._take_link(path, status)
+        else:
+            self._totals.skipped += 1
+            self._writer.add(from_status(path, _special(status), status))
+
+    def _take_link(self, path: str, status: os.stat_result) -> None:
+        entry = from_status(path, "link", status)
+        try:
+            entry.target = os.readlink(self._place(path))
+        except OSError as error:
+            self._report(path, error.strerror or str(error))
+            return
+        self._totals.links += 1
+        self._writer.add(entry)
+
+    def _take_file(self, path: str, status: os.stat_result) -> None:
+        place = self._place(path)
+        entry = self._parent.unchanged(path, place, status)
+        if entry is not None:
+            self._totals.unchanged += 1
+            self.sample.offer(entry, fresh=False)
+        else:
+            entry = self._read(path, place, status)
+            if entry is None:
+                return
+            self.sample.offer(entry, fresh=True)
+        if entry.capture == "sqlite":
+            self._companions.update(path + suffix for suffix in COMPANIONS)
+        self._totals.files += 1
+        self._totals.size += entry.size
+        self._writer.add(entry)
+
+    def _read(self, path: str, place: str, status: os.stat_result) -> Entry | None:
+        twin = f"{status.st_dev:x}-{status.st_ino:x}" if status.st_nlink > 1 else None
+        entry = from_status(path, "file", status)
+        if twin is not None and (known := self._twins.get(twin)) is not None:
+            if known.on_disk == (status.st_size, *entry.on_disk[1:]):
+                return _like(known, path)
+        try:
+            content = self._capture.read(place, status)
+        except FileNotFoundError:
+            self._report(path, "it vanished while the snapshot was taken")
+            return None
+        except OSError as error:
+            self._report(path, error.strerror or str(error))
+            return None
+        except ChangingError:
+            self._report(path, "it changed each time it was read")
+            return None
+        if content.problem is not None:
+            self._report(path, content.problem)
+        entry = _filled(path, content, twin)
+        if twin is not None:
+            self._twins[twin] = entry
+        return entry
+
+    def _store(self, chunk: str, data: bytes) -> None:
+        if chunk in self._index or chunk in self._added:
+            return
+        self._added.add(chunk)
+        if self.packs is None:
+            self.packs = PackWriter(self._repository)
+        self.packs.add(chunk, data)
+
+    def _place(self, path: str) -> str:
+        return os.path.join(self._top, path.replace("/", os.sep))  # noqa: PTH118
+
+
+def _filled(path: str, content: Content, twin: str | None) -> Entry:
+    entry = from_status(path, "file", content.status)
+    entry.size = content.size
+    entry.chunks = content.chunks
+    entry.capture = content.capture
+    entry.hard_link = twin
+    if content.status.st_size != content.size:
+        entry.source_size = content.status.st_size
+    return entry
+
+
+def _like(entry: Entry, path: str) -> Entry:
+    return msgspec.structs.replace(entry, path=path)
+
+
+def _special(status: os.stat_result) -> Kind:
+    if stat.S_ISFIFO(status.st_mode):
+        return "fifo"
+    return "socket" if stat.S_ISSOCK(status.st_mode) else "device"
+
+
+def _own_places(root: Path, vault: Path) -> list[str]:
+    """The vault's path relative to `root`, if it lies in it."""
+    if not is_within(vault, root):
+        return []
+    return [Path(os.path.realpath(vault)).relative_to(os.path.realpath(root)).as_posix()]

@@ -1,0 +1,62 @@
+"""The snapshot before: which files need not be read again."""
+
+import os
+from collections.abc import Iterator
+
+from holdfast.vault.capture import SETTLED_NS, at_rest
+from holdfast.vault.entries import Entry
+from holdfast.vault.index import Index
+from holdfast.vault.snapshots import Snapshot
+
+
+class Parent:
+    """Looks paths up in an earlier snapshot, in the order of `durable.trees.walk`.
+
+    Both run in the same order, so the snapshot is read along and never held in memory. A snapshot
+    in another order costs reading files again, nothing else.
+    """
+
+    def __init__(self, snapshot: Snapshot | None, index: Index) -> None:
+        self.id = None if snapshot is None else snapshot.id
+        self._index = index
+        # A file as young as the snapshot itself may have changed after it was read, within the
+        # same tick of the clock: it is not trusted.
+        self._trusted_before = 0 if snapshot is None else snapshot.header.started_ns - SETTLED_NS
+        self._entries: Iterator[Entry] = iter(()) if snapshot is None else snapshot.entries()
+        self._current = next(self._entries, None)
+
+    def unchanged(self, path: str, place: str, status: os.stat_result) -> Entry | None:
+        """The entry of the file `path` if that still holds, and its chunks are in the vault."""
+        entry = self._find(path)
+        if entry is None or entry.kind != "file":
+            return None
+        same = entry.on_disk == (
+            status.st_size,
+            status.st_mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+        )
+        if not same or max(entry.mtime_ns, entry.ctime_ns) >= self._trusted_before:
+            return None
+        if entry.capture == "sqlite" and not at_rest(place):
+            return None
+        for chunk in entry.chunks:
+            if chunk not in self._index:
+                return None
+        return entry
+
+    def _find(self, path: str) -> Entry | None:
+        entry = self._current
+        if entry is not None and entry.path != path:
+            wanted = _order(path)
+            while entry is not None and _order(entry.path) < wanted:
+                entry = self._current = next(self._entries, None)
+        if entry is None or entry.path != path:
+            return None
+        self._current = next(self._entries, None)
+        return entry
+
+
+def _order(path: str) -> tuple[list[str], str]:
+    *folders, name = path.split("/")
+    return folders, name

@@ -1,0 +1,130 @@
+"""Proof: a sample of a snapshot restored into a scratch folder and compared byte for byte."""
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from holdfast.durable.documents import convert, read_document, write_document
+from holdfast.durable.files import make_folder, remove_tree
+from holdfast.durable.names import long_path
+from holdfast.vault.chunks import ChunkReader
+from holdfast.vault.entries import Entry
+from holdfast.vault.index import Index
+from holdfast.vault.reports import Finding, Proof
+from holdfast.vault.repository import Repository
+from holdfast.vault.restore import Restorer
+
+_BLOCK = 1 << 20
+
+
+def prove(
+    repository: Repository,
+    index: Index,
+    snapshot: str,
+    sample: Sequence[tuple[Entry, bool]],
+    root: Path | None,
+) -> tuple[Proof | None, list[Finding]]:
+    """Restore `sample` and compare it; the proof is recorded if all is right.
+
+    An entry marked True is also compared with the file below `root`, if that is as it was when the
+    snapshot was taken. Every restored file is compared with its hashes, and every database is
+    checked by SQLite.
+    """
+    make_folder(repository.scratch, private=True)
+    scratch = Path(tempfile.mkdtemp(prefix="proof-", dir=repository.scratch))
+    try:
+        with ChunkReader(repository, index) as reader:
+            findings = _restore(reader, snapshot, sample, root, scratch)
+    finally:
+        remove_tree(scratch)
+    if findings:
+        return None, findings
+    entries = [entry for entry, _ in sample]
+    return record(repository, snapshot, entries, full=False), []
+
+
+def record(
+    repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool
+) -> Proof:
+    """Note that `snapshot` was checked just now by restoring `entries`."""
+    size = sum(entry.size for entry in entries)
+    how = "full" if full else "sample"
+    proof = Proof(snapshot, datetime.now(UTC), how, len(entries), size)
+    make_folder(repository.proofs, private=True)
+    write_document(repository.proofs / f"{snapshot}.json", proof, mode=0o600)
+    return proof
+
+
+def last_proof(repository: Repository, snapshot: str | None = None) -> Proof | None:
+    """The newest proof, of `snapshot` or of any. Raises `UnreadableError`."""
+    if not repository.proofs.is_dir():
+        return None
+    name = f"{snapshot}.json" if snapshot else "*.json"
+    proofs = [convert(read_document(path), Proof) for path in repository.proofs.glob(name)]
+    return max(proofs, key=lambda proof: proof.proven_at, default=None)
+
+
+def _restore(
+    reader: ChunkReader,
+    snapshot: str,
+    sample: Sequence[tuple[Entry, bool]],
+    root: Path | None,
+    scratch: Path,
+) -> list[Finding]:
+    where = f"snapshots/{snapshot}.jsonl.zst"
+    restorer = Restorer(reader, scratch)
+    restorer.carry_out(restorer.plan([entry for entry, _ in sample]))
+    problems = [(problem.path, problem.reason) for problem in restorer.problems]
+    failed = {path for path, _ in problems}
+    for entry, compare in sample:
+        if entry.path in failed:
+            continue
+        source = root / entry.path if root is not None and compare else None
+        problem = _difference(entry, long_path(scratch) / entry.path, source)
+        if problem is not None:
+            problems.append((entry.path, problem))
+    return [Finding(where, reason, snapshot, path) for path, reason in problems]
+
+
+def _difference(entry: Entry, restored: Path, source: Path | None) -> str | None:
+    if restored.stat().st_size != entry.size:
+        return f"restored {restored.stat().st_size} bytes instead of {entry.size}"
+    if entry.capture == "sqlite":
+        return _unsound(restored)
+    if source is not None and _as_captured(entry, source) and not _equal(restored, source):
+        # Only damage if the source did not change while it was compared.
+        return "restored bytes differ from the file" if _as_captured(entry, source) else None
+    return None
+
+
+def _as_captured(entry: Entry, source: Path) -> bool:
+    try:
+        status = os.lstat(long_path(source))
+    except OSError:
+        return False
+    now = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+    return now == entry.on_disk
+
+
+def _equal(first: Path, second: Path) -> bool:
+    try:
+        with first.open("rb") as one, long_path(second).open("rb") as other:
+            while block := one.read(_BLOCK):
+                if other.read(_BLOCK) != block:
+                    return False
+            return not other.read(1)
+    except OSError:
+        return True  # the source cannot be read any more: nothing to compare with
+
+
+def _unsound(database: Path) -> str | None:
+    try:
+        with closing(sqlite3.connect(database)) as connection:
+            answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.Error as error:
+        answer = str(error)
+    return None if answer == "ok" else f"the restored database is unsound: {answer}"

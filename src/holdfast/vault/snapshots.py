@@ -1,0 +1,235 @@
+"""Snapshot files: zstd-compressed JSON Lines, the header first, then one entry per path."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import zstandard
+
+from holdfast.durable.names import long_path
+from holdfast.errors import (
+    CorruptError,
+    HoldfastError,
+    NewerFormatError,
+    NotFoundError,
+    UnreadableError,
+    UsageError,
+    storage_errors,
+)
+from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escaped, unescaped
+from holdfast.vault.reports import SnapshotInfo
+from holdfast.vault.repository import LINES, Repository
+
+_BLOCK = 1 << 20
+_BATCH = 2000  # entries encoded at once
+_HEADER_START = 1 << 16  # bytes of a snapshot file that nearly always hold its whole header
+
+
+class SnapshotWriter:
+    """Gathers the entries of a snapshot, compressed, until the header is known."""
+
+    def __init__(self) -> None:
+        self._encoder = msgspec.json.Encoder()
+        self._compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
+        self._stream = self._compressor.compressobj()
+        self._pieces: list[bytes] = []
+        self._batch: list[Entry] = []
+        self.count = 0
+
+    def add(self, entry: Entry) -> None:
+        """Append `entry`."""
+        self.count += 1
+        self._batch.append(entry)
+        if len(self._batch) >= _BATCH:
+            self._flush()
+
+    def publish(self, repository: Repository, header: Header) -> str:
+        """Write the snapshot file, the commit point; returns its id."""
+        self._flush()
+        self._pieces.append(self._stream.flush())
+        first = self._compressor.compress(self._encoder.encode(header) + b"\n")
+        return repository.publish(repository.snapshots, b"".join([first, *self._pieces]))
+
+    def _flush(self) -> None:
+        try:
+            data = self._encoder.encode_lines(self._batch)
+        except UnicodeEncodeError:
+            data = self._encoder.encode_lines([_writable(entry) for entry in self._batch])
+        self._batch.clear()
+        if compressed := self._stream.compress(data):
+            self._pieces.append(compressed)
+
+
+def _writable(entry: Entry) -> Entry:
+    try:
+        (entry.path + (entry.target or "")).encode("utf-8")
+    except UnicodeEncodeError:
+        return escaped(entry)
+    return entry
+
+
+class Snapshot:
+    """An open snapshot: its header, and its entries one after another.
+
+    Opening checks the whole file against its name. Raises `NotFoundError`, `UnreadableError`.
+    """
+
+    def __init__(self, repository: Repository, identity: str) -> None:
+        self.id = identity
+        self.path = _path(repository, identity)
+        self._data = repository.read(repository.snapshots, identity)
+        self._lines = _lines(self._data, self.path)
+        self.header = _parse_header(next(self._lines, b""), self.path)
+
+    def entries(self) -> Iterator[Entry]:
+        """The entries in their order, names as this system spells them; to be read once."""
+        decoder = msgspec.json.Decoder(Entry)
+        count = 0
+        for lines in self._lines:
+            try:
+                entries = decoder.decode_lines(lines)
+            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+                raise UnreadableError(f"not a snapshot: {error}", path=self.path) from error
+            count += len(entries)
+            for entry in entries:
+                yield unescaped(entry) if entry.escaped else entry
+        if count != self.header.totals.entries:
+            expected = self.header.totals.entries
+            raise CorruptError(f"{count} entries instead of {expected}", path=self.path)
+
+
+def list_snapshots(repository: Repository) -> list[SnapshotInfo]:
+    """All snapshots, oldest first; those whose header cannot be read say so in `damage`."""
+    found = [_info(repository, identity) for identity in repository.identities(repository.snapshots)]
+    return sorted(found, key=lambda info: (info.started_at, info.ended_at, info.id))
+
+
+def info_of(identity: str, header: Header) -> SnapshotInfo:
+    """The header as it is listed."""
+    return SnapshotInfo(
+        id=identity,
+        started_at=header.started_at,
+        ended_at=header.ended_at,
+        host=header.host,
+        workspace_id=header.workspace_id,
+        workspace_name=header.workspace_name,
+        root=header.roots[0].path if header.roots else "",
+        tags=header.tags,
+        parent=header.parent,
+        totals=header.totals,
+        problems=header.problems,
+    )
+
+
+def resolve(repository: Repository, ref: str) -> str:
+    """The id meant by a unique beginning of one (4 digits or more) or by ``latest``.
+
+    Raises `NotFoundError`, `UsageError` when several begin so, `UnreadableError` when which one is
+    the latest cannot be told.
+    """
+    if ref == "latest":
+        return _latest(repository)
+    identities = repository.identities(repository.snapshots)
+    matches = [name for name in identities if len(ref) >= 4 and name.startswith(ref.lower())]
+    if not matches:
+        raise NotFoundError(
+            f"no snapshot {ref!r}",
+            path=repository.root,
+            hint="give at least 4 digits of an id from: holdfast backup list",
+        )
+    if len(matches) > 1:
+        raise UsageError(f"{len(matches)} snapshots begin with {ref!r}", hint="give more digits")
+    return matches[0]
+
+
+def _latest(repository: Repository) -> str:
+    snapshots = list_snapshots(repository)
+    damaged = [info for info in snapshots if info.damage]
+    if damaged:
+        raise UnreadableError(
+            f"which snapshot is the latest cannot be told: {damaged[0].damage}",
+            path=_path(repository, damaged[0].id),
+            hint="choose one by its id from: holdfast backup list",
+        )
+    if not snapshots:
+        raise NotFoundError(
+            "the vault has no snapshot yet",
+            path=repository.root,
+            hint="take one with: holdfast backup create",
+        )
+    return snapshots[-1].id
+
+
+def _info(repository: Repository, identity: str) -> SnapshotInfo:
+    path = _path(repository, identity)
+    try:
+        return info_of(identity, _read_header(path))
+    except NewerFormatError:
+        raise
+    except HoldfastError as error:
+        never = datetime.fromtimestamp(0, UTC)
+        return SnapshotInfo(identity, never, never, damage=error.message)
+
+
+def _read_header(path: Path) -> Header:
+    """The header alone: the file's first frame."""
+    size = _HEADER_START
+    while True:
+        with storage_errors(path, "read the snapshot"), long_path(path).open("rb") as file:
+            data = file.read(size)
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        try:
+            line = frame.decompress(data)
+        except zstandard.ZstdError as error:
+            raise CorruptError(f"damaged snapshot: {error}", path=path) from error
+        if frame.eof or len(data) < size:
+            return _parse_header(line, path)
+        size *= 8
+
+
+def _parse_header(line: bytes, path: Path) -> Header:
+    try:
+        version = msgspec.json.decode(line, type=_Version).format_version
+        if version > FORMAT_VERSION:
+            raise NewerFormatError(
+                f"written in format {version}; this Holdfast reads up to {FORMAT_VERSION}",
+                path=path,
+                hint="upgrade Holdfast; nothing was changed",
+            )
+        return msgspec.json.decode(line, type=Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise UnreadableError(f"not a snapshot: {error}", path=path) from error
+
+
+class _Version(msgspec.Struct, rename="camel"):
+    format_version: int
+
+
+def _lines(data: bytes, path: Path) -> Iterator[bytes]:
+    """The first line, then whole lines in blocks of about `_BLOCK` bytes."""
+    rest = b""
+    first = True
+    reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
+    while True:
+        try:
+            block = reader.read(_BLOCK)
+        except zstandard.ZstdError as error:
+            raise CorruptError(f"damaged snapshot: {error}", path=path) from error
+        if not block:
+            break
+        rest += block
+        if first and b"\n" in rest:
+            line, _, rest = rest.partition(b"\n")
+            first = False
+            yield line
+        end = rest.rfind(b"\n") + 1
+        if end and not first:
+            yield rest[:end]
+            rest = rest[end:]
+    if rest:
+        yield rest
+
+
+def _path(repository: Repository, identity: str) -> Path:
+    return repository.snapshots / (identity + LINES)

@@ -1,0 +1,169 @@
+"""Verification: is everything there, is it right, and does it come back."""
+
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from blake3 import blake3
+
+from holdfast.durable.names import long_path
+from holdfast.errors import HoldfastError, NewerFormatError
+from holdfast.vault.chunks import ChunkReader
+from holdfast.vault.entries import Entry
+from holdfast.vault.index import Index
+from holdfast.vault.proof import prove, record
+from holdfast.vault.reports import Finding, Progress, VerifyReport
+from holdfast.vault.repository import PACK, Repository
+from holdfast.vault.snapshots import Snapshot
+
+_SAMPLE = 20  # files restored per snapshot
+_NAMED = 50  # damaged paths named per snapshot; the rest is counted
+_BLOCK = 4 << 20
+
+
+def verify(
+    repository: Repository,
+    identities: Sequence[str],
+    *,
+    full: bool,
+    progress: Progress | None = None,
+) -> VerifyReport:
+    """Check the snapshots `identities`; see `Vault.verify`."""
+    index = Index()
+    index.load(repository)
+    findings = list(index.findings)
+    damaged: set[str] = set()
+    packs = repository.pack_sizes()
+    if full:
+        findings += _check_packs(repository, index, packs, damaged, progress)
+    restored = 0
+    for identity in identities:
+        try:
+            files, wrong = _check_snapshot(repository, index, identity, damaged, full=full)
+        except NewerFormatError:
+            raise
+        except HoldfastError as error:
+            where = f"snapshots/{identity}.jsonl.zst"
+            findings.append(Finding(where, error.message, identity))
+            continue
+        restored += files
+        findings += wrong
+    return VerifyReport(len(identities), len(packs), restored, full, findings)
+
+
+def _check_snapshot(
+    repository: Repository, index: Index, identity: str, damaged: set[str], *, full: bool
+) -> tuple[int, list[Finding]]:
+    """How many files were restored, and what is wrong."""
+    snapshot = Snapshot(repository, identity)
+    where = f"snapshots/{identity}.jsonl.zst"
+    findings: list[Finding] = []
+    sample: list[Entry] = []
+    files = more = 0
+    for entry in snapshot.entries():
+        if entry.kind != "file":
+            continue
+        problem = _missing(entry, index, damaged)
+        if problem is not None:
+            if len(findings) < _NAMED:
+                findings.append(Finding(where, problem, identity, entry.path))
+            else:
+                more += 1
+            continue
+        files += 1
+        at = len(sample) if len(sample) < _SAMPLE else int(random.random() * files)  # noqa: S311
+        if at < _SAMPLE:
+            sample[at : at + 1] = [entry]
+    if more:
+        findings.append(Finding(where, f"{more} more files are damaged", identity))
+    root = Path(snapshot.header.roots[0].path) if snapshot.header.roots else None
+    proof, wrong = prove(repository, index, identity, [(entry, True) for entry in sample], root)
+    if full and proof is not None and not findings:
+        record(repository, identity, sample, full=True)
+    return len(sample), findings + wrong
+
+
+def _missing(entry: Entry, index: Index, damaged: set[str]) -> str | None:
+    size = 0
+    for chunk in entry.chunks:
+        place = index.place(chunk)
+        if place is None:
+            return f"its chunk {chunk[:16]} is in no readable pack"
+        if chunk in damaged:
+            pack = index.frames[place.frame].pack
+            return f"its chunk {chunk[:16]} is damaged in packs/{pack[:2]}/{pack}{PACK}"
+        size += place.length
+    return None if size == entry.size else f"its chunks have {size} bytes instead of {entry.size}"
+
+
+def _check_packs(
+    repository: Repository,
+    index: Index,
+    packs: dict[str, int],
+    damaged: set[str],
+    progress: Progress | None,
+) -> Iterator[Finding]:
+    """Read every byte of every pack: the file against its name, each chunk against its id."""
+    chunks: defaultdict[int, list[str]] = defaultdict(list)
+    for chunk in index.chunks():
+        place = index.place(chunk)
+        assert place is not None
+        chunks[place.frame].append(chunk)
+    frames: defaultdict[str, list[int]] = defaultdict(list)
+    for number, frame in enumerate(index.frames):
+        frames[frame.pack].append(number)
+    done = size = 0
+    with ChunkReader(repository, index) as reader, ThreadPoolExecutor(2) as pool:
+
+        def check(pack: str) -> tuple[list[str], Finding | None]:
+            return _check_pack(repository, reader, pack, frames[pack], chunks)
+
+        for pack, (bad, finding) in zip(sorted(packs), pool.map(check, sorted(packs)), strict=True):
+            damaged.update(bad)
+            done, size = done + 1, size + packs[pack]
+            if progress is not None:
+                progress(done, size)
+            if finding is not None:
+                yield finding
+
+
+def _check_pack(
+    repository: Repository,
+    reader: ChunkReader,
+    pack: str,
+    frames: list[int],
+    chunks: dict[int, list[str]],
+) -> tuple[list[str], Finding | None]:
+    path = repository.pack_path(pack)
+    bad = []
+    problems: dict[str, None] = {}
+    if _hash_of(path) != pack:
+        problems["its content does not match its name"] = None
+    for number in frames:
+        for chunk in chunks.get(number, ()):
+            try:
+                reader.read(chunk)
+            except HoldfastError as error:
+                bad.append(chunk)
+                problems[error.message] = None
+    if not problems:
+        return bad, None
+    text = "; ".join(problems)
+    if bad:
+        text += f"; {len(bad)} chunks cannot be read"
+    return bad, Finding(repository.relative(path), text)
+
+
+def _hash_of(path: Path) -> str | None:
+    state = blake3()
+    try:
+        with long_path(path).open("rb") as file:
+            while block := file.read(_BLOCK):
+                state.update(block)
+    except OSError:
+        return None
+    return state.hexdigest()
+
+

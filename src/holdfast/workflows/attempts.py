@@ -1,0 +1,88 @@
+"""Performing a step: its attempts, the pauses between them, and its time limit."""
+
+import random
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from holdfast.workflows.definitions import Step
+
+_LONGEST_PAUSE = 60.0  # seconds
+
+
+class EndingError(BaseException):
+    """The interpreter is ending and starts no more threads. No failure of the run: it stays
+    unfinished, and is resumed by the next process."""
+
+
+@contextmanager
+def ending_noticed() -> Iterator[None]:
+    """Turn the `RuntimeError` of starting a thread in a process that ends into `EndingError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        raise EndingError(str(error)) from error
+
+
+def perform(
+    step: "Step[..., Any]",
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    stopped: threading.Event,
+) -> tuple[Any, Exception | None, int]:
+    """Call the step until it returns or its retries are used up: (result, last error, attempts).
+
+    What is no `Exception` (an interrupt, an exit) is not the step's failure and passes through.
+    """
+    attempt = 1
+    while True:
+        try:
+            return _once(step, args, kwargs), None, attempt
+        except Exception as error:
+            last = attempt > step.retries or not isinstance(error, step.retry_on)
+            if last or stopped.wait(_pause(step.backoff, attempt)):
+                return None, error, attempt
+        attempt += 1
+
+
+def _pause(backoff: float, attempt: int) -> float:
+    """Seconds before the next attempt: doubled each time, and spread so that many callers of one
+    failing service do not come back together."""
+    doubled = min(backoff * 2.0 ** min(attempt - 1, 30), _LONGEST_PAUSE)
+    return doubled * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+def _once(step: "Step[..., Any]", args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    if step.timeout is None:
+        return step.function(*args, **kwargs)
+    return _within(step.timeout, step, args, kwargs)
+
+
+def _within(
+    seconds: float, step: "Step[..., Any]", args: Sequence[Any], kwargs: dict[str, Any]
+) -> Any:
+    """The step's result if it comes within `seconds`, else `TimeoutError`.
+
+    Python cannot end a thread: one that is late runs on in the background and is not listened to.
+    """
+    from concurrent.futures import Future
+
+    answer: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            answer.set_result(step.function(*args, **kwargs))
+        except BaseException as error:
+            answer.set_exception(error)
+
+    context = copy_context()
+    thread = threading.Thread(target=context.run, args=(work,), name=step.name, daemon=True)
+    with ending_noticed():
+        thread.start()
+    thread.join(seconds)
+    if not answer.done():
+        raise TimeoutError(f"{step.name} took longer than {seconds:g} s")
+    return answer.result()

@@ -1,0 +1,137 @@
+"""The runs that this process executes: each at most once, in a thread or in the caller's."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from typing import Any
+
+from holdfast.errors import ConflictError, UsageError
+from holdfast.workflows.definitions import Workflow
+from holdfast.workflows.drive import drive
+from holdfast.workflows.execution import Execution
+from holdfast.workflows.store import WorkflowStore
+
+
+class ElsewhereError(Exception):
+    """The run is not executed here: it is finished, or another process has it."""
+
+
+class Job:
+    """A run that this process executes, or is about to take."""
+
+    def __init__(self, workflow: Workflow[..., Any], run_id: str, given: bytes) -> None:
+        self.workflow = workflow
+        self.run_id = run_id
+        self.given = given
+        self.execution: Execution | None = None
+        self.future: Future[Any] = Future()
+
+    def check_same(self, other: "Job") -> None:
+        """Raise `ConflictError` unless `other` is the same call."""
+        check_same_call(
+            self.run_id,
+            (self.workflow.name, self.given),
+            (other.workflow.name, other.given),
+        )
+
+
+def check_same_call(run_id: str, first: tuple[str, bytes], second: tuple[str, bytes]) -> None:
+    """Raise `ConflictError` unless both are the same workflow with the same input."""
+    if first[0] != second[0]:
+        raise ConflictError(
+            f"run {run_id} is one of the workflow {first[0]}, not of {second[0]}",
+            hint="choose another id",
+        )
+    if first[1] != second[1]:
+        raise ConflictError(
+            f"run {run_id} was started with another input", hint="choose another id"
+        )
+
+
+class Jobs:
+    """The jobs of one `Workflows`; at most `threads` started ones are executed at once."""
+
+    def __init__(self, store: WorkflowStore, *, threads: int) -> None:
+        self._store = store
+        self._threads = threads
+        self._pool: ThreadPoolExecutor | None = None
+        self._lock = threading.Lock()
+        self._jobs: dict[str, Job] = {}
+        self._closed = False
+
+    def enter(
+        self, job: Job, claim: Callable[[Job], Execution | None], *, inline: bool
+    ) -> "Future[Any]":
+        """Execute `job` if `claim` gets the run, unless it is executed here already.
+
+        The future fails with `ElsewhereError` when `claim` returned None. With `inline` it is done
+        on return. Raises what `claim` raises, and `ConflictError` when this process executes
+        another call under the same id.
+        """
+        present = self._place(job)
+        if present is not job:
+            present.check_same(job)
+            return present.future
+        try:
+            job.execution = claim(job)
+        except BaseException as error:
+            self._leave(job, error)
+            raise
+        if job.execution is None:
+            self._leave(job, ElsewhereError())
+        elif inline:
+            self._execute(job, job.execution)
+        else:
+            self._started().submit(copy_context().run, self._execute, job, job.execution)
+        return job.future
+
+    def running(self, run_id: str) -> bool:
+        """Whether this process executes the run."""
+        return run_id in self._jobs
+
+    def stop(self, run_id: str) -> None:
+        """Make the run end at its next step, if it is executed here."""
+        job = self._jobs.get(run_id)
+        if job is not None and job.execution is not None:
+            job.execution.stop()
+
+    def close(self) -> bool:
+        """Accept nothing more and wait for the started runs to end; False when closed before."""
+        with self._lock:
+            before, self._closed = self._closed, True
+            pool = self._pool
+        if pool is not None:
+            pool.shutdown()
+        return not before
+
+    def _place(self, job: Job) -> Job:
+        with self._lock:
+            if self._closed:
+                raise UsageError("these workflows were closed", hint="open them again")
+            return self._jobs.setdefault(job.run_id, job)
+
+    def _leave(self, job: Job, error: BaseException | None, value: Any = None) -> None:
+        with self._lock:
+            self._jobs.pop(job.run_id, None)
+        if error is None:
+            job.future.set_result(value)
+        else:
+            job.future.set_exception(error)
+
+    def _execute(self, job: Job, execution: Execution) -> None:
+        try:
+            value = drive(self._store, execution, job.workflow, job.given)
+        except Exception as error:
+            self._leave(job, error)
+        except BaseException as error:
+            self._leave(job, error)
+            raise
+        else:
+            self._leave(job, None, value)
+
+    def _started(self) -> ThreadPoolExecutor:
+        with self._lock:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(self._threads, "holdfast-run")
+            return self._pool

@@ -1,0 +1,1 @@
+"""Code that the agents and servers of this workspace share."""

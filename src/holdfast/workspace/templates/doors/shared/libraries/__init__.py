@@ -1,0 +1,1 @@
+"""The libraries of this workspace; each opens Holdfast on it."""

@@ -1,0 +1,161 @@
+"""``holdfast workflows`` as a person and a program use it: real processes, a real workspace."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from holdfast.durable.documents import write_document
+from tests.conftest import Runner
+
+RESEARCH = """
+from pathlib import Path
+from holdfast import step, workflow
+
+@step
+def fetch(source: str) -> str:
+    with Path("fetched").open("a") as ledger:
+        ledger.write(source + "\\n")
+    return source.upper()
+
+@step
+def publish(pages: list[str]) -> str:
+    if not Path("open").exists():
+        raise OSError("closed today")
+    return "+".join(pages)
+
+@step
+def stop_here() -> None:
+    if Path("stop").exists():
+        raise SystemExit(9)
+
+@workflow
+def research(topic: str, count: int = 2) -> str:
+    pages = fetch.map([f"{topic}-{n}" for n in range(count)])
+    stop_here()
+    return publish(pages)
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    marker = {"id": "w", "name": "w", "home": "..", "formatVersion": 1}
+    (tmp_path / ".holdfast").mkdir()
+    write_document(tmp_path / ".holdfast" / "workspace.json", marker)
+    (tmp_path / "research.py").write_text(RESEARCH, encoding="utf-8")
+    (tmp_path / "open").touch()
+    return tmp_path
+
+
+def test_run_list_and_show(holdfast: Runner, place: Path) -> None:
+    arguments = ("workflows", "run", "research.py", "--input", '["bees"]', "--id", "bees-1")
+    done = holdfast(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["result"] == "BEES-0+BEES-1"
+    again = holdfast(*arguments)
+    assert again.stdout.strip() == 'bees-1 succeeded: "BEES-0+BEES-1"'
+    assert (place / "fetched").read_text(encoding="utf-8").count("bees") == 2
+
+    (row,) = json.loads(holdfast("workflows", "list", "--json").stdout)
+    assert (row["id"], row["name"], row["status"]) == ("bees-1", "research", "succeeded")
+    shown = json.loads(holdfast("workflows", "show", "bees-1", "--json").stdout)
+    assert [step["id"] for step in shown["steps"]] == [
+        "fetch-1",
+        "fetch-2",
+        "stop_here-1",
+        "publish-1",
+    ]
+    assert "fetch-1  succeeded" in holdfast("workflows", "show", "bees-1").stdout
+
+
+def test_input_by_name_and_workflow_by_name(holdfast: Runner, place: Path) -> None:
+    given = '{"topic": "ants", "count": 1}'
+    done = holdfast("workflows", "run", "research.py:research", "--input", given, "--json")
+    assert json.loads(done.stdout)["result"] == "ANTS-0"
+
+
+def test_a_failed_run_exits_1_and_keeps_its_error(holdfast: Runner, place: Path) -> None:
+    (place / "open").unlink()
+    done = holdfast("workflows", "run", "research.py", "--input", '["bees"]', "--id", "b")
+    assert done.returncode == 1
+    assert "step publish-1 failed: OSError: closed today" in done.stderr
+    shown = holdfast("workflows", "show", "b")
+    assert "raise OSError" in shown.stdout
+    assert json.loads(holdfast("workflows", "list", "--status", "failed", "--json").stdout)
+
+
+def test_an_interrupted_run_is_resumed_from_its_file(holdfast: Runner, place: Path) -> None:
+    (place / "stop").touch()
+    holdfast("workflows", "run", "research.py", "--input", '["bees"]', "--id", "bees-1")
+    (row,) = json.loads(holdfast("workflows", "list", "--json").stdout)
+    assert row["status"] == "interrupted"
+    (place / "stop").unlink()
+    done = holdfast("workflows", "resume", "bees-1")
+    assert done.stdout.strip() == 'bees-1 succeeded: "BEES-0+BEES-1"', done.stderr
+    assert (place / "fetched").read_text(encoding="utf-8").count("bees") == 2
+
+
+def test_resume_of_all(holdfast: Runner, place: Path) -> None:
+    assert json.loads(holdfast("workflows", "resume", "--json").stdout) == []
+    (place / "stop").touch()
+    for run in ("a", "b"):
+        holdfast("workflows", "run", "research.py", "--input", f'["{run}"]', "--id", run)
+    (place / "stop").unlink()
+    done = json.loads(holdfast("workflows", "resume", "--json").stdout)
+    assert sorted((run["id"], run["status"]) for run in done) == [
+        ("a", "succeeded"),
+        ("b", "succeeded"),
+    ]
+
+
+def test_cancel_and_prune(holdfast: Runner, place: Path) -> None:
+    (place / "stop").touch()
+    holdfast("workflows", "run", "research.py", "--input", '["bees"]', "--id", "bees-1")
+    assert holdfast("workflows", "cancel", "bees-1").returncode == 0
+    assert holdfast("workflows", "resume", "bees-1").returncode == 1
+    refused = holdfast("workflows", "prune", "--older-than", "0")
+    assert refused.returncode == 4
+    done = holdfast("workflows", "prune", "--older-than", "0", "--yes", "--json")
+    assert json.loads(done.stdout) == {"deleted": 1}
+    assert holdfast("workflows", "show", "bees-1").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (("run", "nothing.py"), 2, "no such Python file"),
+        (("run", "research.py:other"), 2, "no workflow other"),
+        (("run", "research.py", "--input", "{bees"), 2, "--input is not JSON"),
+        (("run", "research.py", "--input", "3"), 2, "JSON array"),
+        (("run", "research.py"), 2, "missing a required argument"),
+        (("run", "broken.py"), 2, "cannot be imported"),
+        (("run", "two.py"), 2, "several workflows: one, two"),
+        (("show", "nothing"), 2, "there is no run"),
+        (("cancel", "nothing"), 2, "there is no run"),
+    ],
+)
+def test_what_is_wrong_is_said(
+    holdfast: Runner, place: Path, arguments: tuple[str, ...], status: int, says: str
+) -> None:
+    (place / "broken.py").write_text("import nothing_of_that_name", encoding="utf-8")
+    two = "from holdfast import workflow\n@workflow\ndef one(): ...\n@workflow\ndef two(): ...\n"
+    (place / "two.py").write_text(two, encoding="utf-8")
+    done = holdfast("workflows", *arguments)
+    assert done.returncode == status
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_damaged_database_is_unreadable(holdfast: Runner, place: Path) -> None:
+    (place / ".holdfast" / "state.db").write_bytes(b"not a database " * 100)
+    assert holdfast("workflows", "list").returncode == 3
+
+
+def test_a_newer_database_is_refused(holdfast: Runner, place: Path) -> None:
+    holdfast("workflows", "list")
+    connection = sqlite3.connect(place / ".holdfast" / "state.db")
+    connection.execute("UPDATE holdfast_rooms SET version = 99 WHERE room = 'workflows'")
+    connection.commit()
+    connection.close()
+    assert holdfast("workflows", "list").returncode == 3

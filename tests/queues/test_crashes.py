@@ -1,0 +1,164 @@
+"""kill -9 at every fault point and at random instants: nothing acknowledged is lost."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from holdfast.durable.faults import armed
+from tests.conftest import SOURCE
+from tests.queues.workers import open_small, work
+
+ROOT = SOURCE.parent
+KILLED = (-9, 15)  # SIGKILL; TerminateProcess(15)
+
+
+def start(
+    folder: Path, name: str, seed: int, count: int, faults: str = ""
+) -> subprocess.Popen[str]:
+    """A real child process that works on the queue."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(SOURCE), str(ROOT)]),
+        "HOLDFAST_FAULTS": faults,
+    }
+    command = [sys.executable, "-m", "tests.queues.workers", str(folder), str(folder / name)]
+    return subprocess.Popen(
+        [*command, str(seed), str(count)],
+        cwd=ROOT,
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def notes(folder: Path) -> Counter[str]:
+    """What all the children noted."""
+    lines: Counter[str] = Counter()
+    for path in folder.glob("notes-*"):
+        lines.update(path.read_text(encoding="utf-8").splitlines())
+    return lines
+
+
+def wait_for_notes(path: Path) -> None:
+    """Return once the child that writes `path` is at work."""
+    deadline = time.monotonic() + 60
+    while not path.exists() or path.stat().st_size == 0:
+        assert time.monotonic() < deadline, "the child did not start"
+        time.sleep(0.01)
+
+
+def check(folder: Path, deaths: int) -> None:
+    """Drain the queue: every message noted as put is noted as acked once, or comes out now.
+
+    One note per death may be missing: the child was killed between the call and the note.
+    """
+    noted = notes(folder)
+    assert [line for line, times in noted.items() if times > 1] == []
+    put = {line[4:] for line in noted if line.startswith("put ")}
+    acked = {line[4:] for line in noted if line.startswith("ack ")}
+    time.sleep(0.35)  # the leases of the dead run out
+    with open_small(folder) as queue:
+        left: list[str] = []
+        while messages := queue.take(100, lease=60, wait=0.05):
+            left.extend(message.body for message in messages)
+            queue.ack(*(message.receipt for message in messages))
+        stats = queue.stats()
+        assert (stats.ready, stats.delayed, stats.leased, stats.dead) == (0, 0, 0, 0)
+        queue.put("goes on")
+        assert queue.take()[0].body == "goes on"
+    assert len(left) == len(set(left))
+    assert acked.isdisjoint(left)
+    assert len(put - acked - set(left)) <= deaths  # acked, and killed before it could note so
+
+
+def visited(folder: Path) -> dict[str, int]:
+    """Every fault point that the work passes, and how often."""
+    with armed("") as visits:
+        work(folder, folder / "notes-visits", seed=7, count=150)
+    return {name: times for name, times in visits.items() if name.startswith("queue.")}
+
+
+POINTS = [
+    "queue.append",
+    "queue.appended",
+    "queue.segment.begun",
+    "queue.segment.rolled",
+    "queue.ledger.append",
+    "queue.ledger.appended",
+    "queue.ledger.rolled",
+    "queue.checkpoint.written",
+    "queue.compacted",
+]
+
+
+def test_the_work_passes_every_point(tmp_path: Path) -> None:
+    assert set(visited(tmp_path)) == set(POINTS)
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_a_point(tmp_path: Path, point: str) -> None:
+    (tmp_path / "counted").mkdir()
+    times = visited(tmp_path / "counted")
+    for visit in sorted({1, max(1, times[point] // 2)}):
+        folder = tmp_path / str(visit)
+        folder.mkdir()
+        child = start(folder, "notes-1", 7, 150, f"{point}=crash@{visit}")
+        _, errors = child.communicate(timeout=60)
+        assert child.returncode in KILLED, errors
+        after = start(folder, "notes-2", 8, 150)  # goes on at once, leases and all
+        _, errors = after.communicate(timeout=60)
+        assert after.returncode == 0, errors
+        check(folder, deaths=1)
+
+
+def test_killed_at_random_instants(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    together, rounds = (3, 6) if sys.platform != "win32" else (2, 2)
+    deaths = 0
+    for round_ in range(rounds):
+        children = [
+            start(tmp_path, f"notes-{round_}-{n}", round_ * 10 + n, 100_000)
+            for n in range(together)
+        ]
+        for n in range(together):
+            wait_for_notes(tmp_path / f"notes-{round_}-{n}")
+        time.sleep(chance.random() * 0.4)
+        for child in children:
+            time.sleep(chance.random() * 0.02)
+            child.kill()
+        for child in children:
+            _, errors = child.communicate(timeout=60)
+            assert child.returncode in (-9, 1), errors
+            assert not errors
+            deaths += 1
+    assert any(line.startswith("ack ") for line in notes(tmp_path))
+    check(tmp_path, deaths)
+
+
+if sys.platform != "win32":
+
+    def test_forked_children_share_the_queue(tmp_path: Path) -> None:
+        with open_small(tmp_path) as queue:
+            queue.put("before")
+            children = []
+            for seed in range(3):
+                child = os.fork()
+                if child == 0:
+                    try:
+                        for number in range(50):
+                            queue.put(f"{seed}-{number}")
+                        os._exit(0)
+                    finally:
+                        os._exit(1)
+                children.append(child)
+            for number in range(50):
+                queue.put(f"parent-{number}")
+            assert [os.waitpid(child, 0)[1] for child in children] == [0, 0, 0]
+            bodies = [message.body for message in queue.take(1000)]
+            assert len(bodies) == len(set(bodies)) == 201

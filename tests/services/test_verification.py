@@ -1,0 +1,110 @@
+"""Configuration checks: each thing that would keep an agent or a server from working is named."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.facade import open_workspace
+from holdfast.services.initialization import initialize
+from holdfast.services.verification import verify_configuration
+from holdfast.workspace.creation import create
+from holdfast.workspace.layout import Layout
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    return create(tmp_path / "development", home=tmp_path).layout
+
+
+def problems(layout: Layout) -> list[str]:
+    findings = verify_configuration(open_workspace(layout.root))
+    return [f"{each.subject}: {each.problem}" for each in findings if each.problem]
+
+
+def with_server(layout: Layout, server: Any) -> list[str]:
+    path = layout.home / ".mcp.json"
+    path.write_text(json.dumps({"mcpServers": {"ledger": server}}), encoding="utf-8")
+    return problems(layout)
+
+
+def test_a_new_workspace_is_in_order(layout: Layout) -> None:
+    assert problems(layout) == []
+    assert len(verify_configuration(open_workspace(layout.root))) >= 3
+
+
+def test_a_sound_server_is_in_order(layout: Layout) -> None:
+    server = {"type": "stdio", "command": sys.executable, "args": ["-m", "ledger"]}
+    assert with_server(layout, server) == []
+    assert with_server(layout, {"type": "http", "url": "http://127.0.0.1:8000/mcp"}) == []
+
+
+@pytest.mark.parametrize(
+    ("server", "problem"),
+    [
+        ({}, 'neither a "command" nor a "url"'),
+        ("text", "an object is expected"),
+        ({"command": "no-such-program-anywhere"}, "is not found"),
+        ({"command": sys.executable, "args": "-m ledger"}, "args: an array of strings"),
+        ({"url": "http://127.0.0.1/"}, 'has a "url" but no "type"'),
+        ({"type": "sse"}, 'has the type sse but no "url"'),
+        (
+            {"command": sys.executable, "env": {"KEY": "${HOLDFAST_NOT_SET}"}},
+            "missing environment variables: HOLDFAST_NOT_SET",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_server_is_named(layout: Layout, server: Any, problem: str) -> None:
+    found = with_server(layout, server)
+    assert len(found) == 1
+    assert problem in found[0]
+    assert "server ledger" in found[0]
+
+
+def test_a_default_makes_a_variable_optional(layout: Layout) -> None:
+    server = {"command": sys.executable, "env": {"KEY": "${HOLDFAST_NOT_SET:-none}"}}
+    assert with_server(layout, server) == []
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\0" * 64, b'{"mcpServers": {', b'{"a": 1, "a": 2}', b"[]", b"\xff\xfe{}"],
+    ids=["empty", "NULs", "torn", "duplicate key", "array", "not UTF-8"],
+)
+@pytest.mark.parametrize("name", ["configs/mcp/mcp-registry.json", "../.claude.json", ".mcp.json"])
+def test_an_unreadable_file_is_a_problem_and_stays_as_it_is(
+    layout: Layout, name: str, content: bytes
+) -> None:
+    path = layout.root / name
+    path.write_bytes(content)
+    found = problems(layout)
+    assert len(found) == 1
+    assert path.name in found[0]
+    assert "line " in found[0]
+    assert path.read_bytes() == content
+
+
+def test_the_wrapper_of_servers_is_asked_for(layout: Layout) -> None:
+    (layout.root / ".mcp.json").write_text('{"ledger": {"command": "x"}}', encoding="utf-8")
+    assert "the object mcpServers is missing" in problems(layout)[0]
+    (layout.home / ".claude.json").write_text('{"machineID": "x"}', encoding="utf-8")
+    assert len(problems(layout)) == 1, "the client's own file need not have servers"
+
+
+def test_environment_values_are_strings(layout: Layout) -> None:
+    layout.environment.write_text('{"PORT": 80, "HOST": "localhost"}', encoding="utf-8")
+    assert "not a string: PORT" in problems(layout)[0]
+
+
+def test_initialize_completes_and_registers(tmp_path: Path) -> None:
+    layout = create(tmp_path / "development", home=tmp_path, examples=True).layout
+    (layout.root / "verify-mcp-setup.py").unlink()
+    made, added = initialize(open_workspace(layout.root))
+    assert made == ["verify-mcp-setup.py"]
+    assert sorted(added) == ["director-agent", "observatory-agent", "surveyor-agent"]
+    assert initialize(open_workspace(layout.root)) == ([], [])
+    assert problems(layout) == []
+    (layout.agents / "director-agent.py").unlink()
+    assert any("agent director-agent" in problem for problem in problems(layout))

@@ -1,0 +1,118 @@
+"""kill -9 at every fault point and at random instants: what was recorded never runs again."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from holdfast.engines.urls import url_for
+from holdfast.workflows import Workflows
+from tests.conftest import SOURCE
+
+CHILD = Path(__file__).with_name("crash_child.py")
+STEPS = 12
+EXPECTED = STEPS + sum(n * n for n in range(STEPS))
+POINTS = [
+    "workflow.started",
+    *(f"workflow.step.{moment}@{n}" for moment in ("executed", "recorded") for n in (1, 7, 12, 17)),
+    "workflow.finished",
+]
+
+
+def child(folder: Path, mode: str, faults: str = "") -> "subprocess.Popen[bytes]":
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE), "HOLDFAST_FAULTS": faults}
+    return subprocess.Popen(
+        [sys.executable, str(CHILD), str(folder), mode, "run-1"],
+        env=environment,
+        stderr=subprocess.PIPE,
+    )
+
+
+def finish(process: "subprocess.Popen[bytes]") -> int:
+    _, errors = process.communicate(timeout=60)
+    assert b"Traceback" not in errors, errors.decode()
+    return process.returncode
+
+
+def recorded(folder: Path) -> set[str]:
+    with Workflows(url_for("sqlite", folder / "state.db")) as engine:
+        if not engine.list():
+            return set()
+        return {f"run-1:{step.id}" for step in engine.steps("run-1")}
+
+
+def executed(folder: Path) -> Counter[str]:
+    path = folder / "executed"
+    return Counter(path.read_text(encoding="utf-8").split() if path.exists() else [])
+
+
+def check_done(folder: Path) -> None:
+    with Workflows(url_for("sqlite", folder / "state.db")) as engine:
+        info = engine.get("run-1")
+        assert (info.status, info.result) == ("succeeded", EXPECTED)
+    done = recorded(folder)
+    assert len(done) == 2 * STEPS
+    assert set(executed(folder)) == done
+
+
+def check_not_run_again(before: Counter[str], kept: set[str], after: Counter[str]) -> None:
+    again = {task for task in kept if after[task] != before[task]}
+    assert not again, f"recorded steps ran again: {again}"
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_run_resumes_after_a_crash_at_each_point(tmp_path: Path, point: str) -> None:
+    name, _, visit = point.partition("@")
+    killed = child(tmp_path, "start", f"{name}=crash{'@' + visit if visit else ''}")
+    assert finish(killed) != 0
+    before, kept = executed(tmp_path), recorded(tmp_path)
+    assert finish(child(tmp_path, "resume")) == 0
+    check_not_run_again(before, kept, executed(tmp_path))
+    check_done(tmp_path)
+
+
+def test_a_crash_while_it_is_taken_up_again(tmp_path: Path) -> None:
+    assert finish(child(tmp_path, "start", "workflow.step.recorded=crash@3")) != 0
+    assert finish(child(tmp_path, "resume", "workflow.claimed=crash")) != 0
+    assert finish(child(tmp_path, "resume", "workflow.step.executed=crash@2")) != 0
+    before, kept = executed(tmp_path), recorded(tmp_path)
+    assert len(kept) == 4
+    assert finish(child(tmp_path, "resume")) == 0
+    check_not_run_again(before, kept, executed(tmp_path))
+    check_done(tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4))
+def test_kill_at_random_instants(tmp_path: Path, seed: int) -> None:
+    chance, rounds = random.Random(seed), 0
+    before: Counter[str] = Counter()
+    kept: set[str] = set()
+    while True:
+        process = child(tmp_path, "resume")
+        kill_after(process, tmp_path, steps=chance.randint(0, 4), seconds=chance.random() / 200)
+        ended = finish(process) == 0
+        after = executed(tmp_path)
+        check_not_run_again(before, kept, after)
+        before, kept, rounds = after, recorded(tmp_path), rounds + 1
+        assert kept <= set(before), "recorded without having been executed"
+        if ended:
+            break
+    check_done(tmp_path)
+    assert rounds > 3
+
+
+def kill_after(
+    process: "subprocess.Popen[bytes]", folder: Path, *, steps: int, seconds: float
+) -> None:
+    """kill -9 once that many further steps were executed and `seconds` more have passed."""
+    until = executed(folder).total() + steps
+    while process.poll() is None and executed(folder).total() < until:
+        time.sleep(0.001)
+    time.sleep(seconds)
+    process.kill()
