@@ -109,6 +109,24 @@ def test_resume_of_all(holdfast: Runner, place: Path) -> None:
     ]
 
 
+def test_a_run_whose_file_is_gone_keeps_no_other_from_resuming(
+    holdfast: Runner, place: Path
+) -> None:
+    (place / "stop").touch()
+    (place / "second.py").write_text(RESEARCH, encoding="utf-8")
+    for file in ("research", "second"):
+        holdfast("workflows", "run", f"{file}.py", "--input", '["bees"]', "--id", file)
+    (place / "stop").unlink()
+    (place / "second.py").unlink()
+    done = holdfast("workflows", "resume", "--json")
+    assert done.returncode == 1
+    outcomes = {run["id"]: run for run in json.loads(done.stdout)}
+    assert outcomes["research"]["status"] == "succeeded"
+    assert "no such Python file" in outcomes["second"]["error"]
+    (place / "second.py").write_text(RESEARCH, encoding="utf-8")
+    assert holdfast("workflows", "resume", "second").returncode == 0
+
+
 def test_cancel_and_prune(holdfast: Runner, place: Path) -> None:
     (place / "stop").touch()
     holdfast("workflows", "run", "research.py", "--input", '["bees"]', "--id", "bees-1")

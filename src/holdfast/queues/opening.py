@@ -1,7 +1,6 @@
 """From an engine URL to the store of one queue."""
 
 import threading
-from pathlib import Path
 from weakref import WeakValueDictionary
 
 from holdfast.durable.files import Durability
@@ -50,12 +49,6 @@ def list_queues(url: str) -> list[str]:
     from holdfast.queues.stores.file import queue_names
 
     return queue_names(engine.require_path())
-
-
-def queue_folder(url: str, name: str) -> Path | None:
-    """Where the queue lives on this disk; None when it does not."""
-    path = parse_url(url).path
-    return None if path is None else path / check_identifier(name, "queue name")
 
 
 def _no_queues_on(scheme: str) -> UsageError:

@@ -168,6 +168,13 @@ class WorkflowStoreConformance:
         first = store.list_runs(limit=3)
         assert ids(before=first[-1].serial, limit=3) == ["run-3", "run-2", "run-1"]
 
+    def test_runs_are_counted_by_status(self, store: WorkflowStore) -> None:
+        assert dict(store.count_runs()) == {}
+        for number in range(3):
+            store.create_run(a_run(f"run-{number}"))
+        store.finish_run("run-1", epoch=1, status="failed", outcome=b"", finished=5)
+        assert dict(store.count_runs()) == {"running": 2, "failed": 1}
+
     def test_only_old_finished_runs_are_deleted(self, store: WorkflowStore) -> None:
         for number in range(4):
             store.create_run(a_run(f"run-{number}"))

@@ -3,17 +3,21 @@
 import atexit
 import os
 import threading
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from holdfast.durable.files import Durability
-from holdfast.workflows.engine import Workflows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from holdfast.workflows.engine import Workflows
 
 _lock = threading.Lock()
-_default: Workflows | None = None
-_provider: Callable[[], Workflows] | None = None
+_default: "Workflows | None" = None
+_provider: "Callable[[], Workflows] | None" = None
 
 
-def use_engine(url: str, *, durability: Durability = "process") -> Workflows:
+def use_engine(url: str, *, durability: Durability = "process") -> "Workflows":
     """Make the engine at `url` the default of this process and return it.
 
     The one before it is closed, after its started runs ended; the same one again is kept.
@@ -24,14 +28,14 @@ def use_engine(url: str, *, durability: Durability = "process") -> Workflows:
         before = _default
         if before is not None and (before.url, before.durability) == (url, durability):
             return before
-        _default = Workflows(url, durability=durability)
+        _default = _open(url, durability)
         made = _default
     if before is not None:
         before.close()
     return made
 
 
-def provide_engine(provider: Callable[[], Workflows] | None) -> None:
+def provide_engine(provider: "Callable[[], Workflows] | None") -> None:
     """Let `provider` say the default engine each time it is needed; who gives it closes it.
 
     None goes back to the engine of `use_engine`.
@@ -40,14 +44,14 @@ def provide_engine(provider: Callable[[], Workflows] | None) -> None:
     _provider = provider
 
 
-def default_engine() -> Workflows:
+def default_engine() -> "Workflows":
     """The default engine; ``memory://`` unless another one was chosen."""
     global _default
     if _provider is not None:
         return _provider()
     with _lock:
         if _default is None:
-            _default = Workflows("memory://")
+            _default = _open("memory://", "process")
         return _default
 
 
@@ -58,6 +62,12 @@ def close_default() -> None:
         before, _default, _provider = _default, None, None
     if before is not None:
         before.close()
+
+
+def _open(url: str, durability: Durability) -> "Workflows":
+    from holdfast.workflows.engine import Workflows  # only who runs workflows pays for it
+
+    return Workflows(url, durability=durability)
 
 
 def _forget() -> None:

@@ -12,11 +12,11 @@ import msgspec
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
-from holdfast.errors import BusyError, ConflictError, NotFoundError, RunError
+from holdfast.errors import BusyError, ConflictError, HoldfastError, NotFoundError, RunError
 from holdfast.workflows.definitions import Workflow
 from holdfast.workflows.execution import Execution
 from holdfast.workflows.handles import Run
-from holdfast.workflows.jobs import Job, Jobs, check_same_call
+from holdfast.workflows.jobs import Job, Jobs, check_same_call, failed
 from holdfast.workflows.leases import Leases
 from holdfast.workflows.loading import find_definition, imported_definition
 from holdfast.workflows.records import (
@@ -134,7 +134,8 @@ class Workflows:
     def recover(self, *, load: bool = False) -> list[Run[Any]]:
         """Take up, in threads, every interrupted run whose definition is imported already.
 
-        With `load` the modules of the others are imported too, which runs their code. Call it
+        With `load` the modules of the others are imported too, which runs their code; the result
+        of a run whose definition cannot be found raises that. Call it
         again from time to time: an owner that fell silent without its process having certainly
         ended is given up only after it was seen silent for a whole lease.
         """
@@ -147,6 +148,8 @@ class Workflows:
                 runs.append(self.resume(row.id, load=load))
             except BusyError:
                 continue  # another process was faster
+            except HoldfastError as error:  # one that cannot be found keeps none of the others
+                runs.append(Run(self, row.id, None, failed(error)))
         self._leases.forget_gone()
         return runs
 

@@ -135,3 +135,10 @@ class Jobs:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._threads, "holdfast-run")
             return self._pool
+
+
+def failed(error: Exception) -> "Future[Any]":
+    """A future that failed with `error` already."""
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future

@@ -77,7 +77,7 @@ else:
         return ""
 
     def _started(pid: int) -> float | None:
-        import psutil
+        import psutil  # type: ignore[import-untyped,unused-ignore]
 
         try:
             process = psutil.Process(pid)

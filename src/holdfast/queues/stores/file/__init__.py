@@ -81,12 +81,10 @@ class FileQueueStore:
         if not self._writer.is_open:
             with self._ledger as ledger:
                 self._open_writer(ledger.cursor)
-        if all(message.plain for message in messages):
-            if not messages:
-                return []
+        if len(messages) == 1 and messages[0].plain:
+            return [f"{self._id}-{self._writer.append((messages[0].payload,), now)}"]
+        if messages and all(message.plain for message in messages):
             n = self._writer.append([message.payload for message in messages], now)
-            if len(messages) == 1:
-                return [f"{self._id}-{n}"]
             return [id_text(self._id, number) for number in range(n, n + len(messages))]
         ids = []
         for message in messages:
