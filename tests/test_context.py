@@ -10,8 +10,7 @@ from holdfast.context import ENVIRONMENT, current_task_id, task
 from tests.conftest import Runner
 
 
-def test_nested_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(ENVIRONMENT, raising=False)
+def test_nested_tasks() -> None:
     assert current_task_id() is None
     with task("run-1:a"):
         with task("run-1:b"):
@@ -24,18 +23,15 @@ def test_nested_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     assert current_task_id() is None
 
 
-def test_the_environment_counts_until_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(ENVIRONMENT, "run-1:a")
-    assert current_task_id() == "run-1:a"
+def test_a_child_process_gets_it_until_told_otherwise(run_python: Runner) -> None:
+    code = """
+    from holdfast.context import current_task_id, task
+    print(current_task_id())
     with task(None):
-        assert current_task_id() is None
-    monkeypatch.setenv(ENVIRONMENT, "")
-    assert current_task_id() is None
-
-
-def test_a_child_process_gets_it(run_python: Runner) -> None:
-    code = "from holdfast.context import current_task_id; print(current_task_id())"
-    assert run_python(code, env={ENVIRONMENT: "run-1:a"}).stdout == "run-1:a\n"
+        print(current_task_id())
+    """
+    assert run_python(code, env={ENVIRONMENT: "run-1:a"}).stdout == "run-1:a\nNone\n"
+    assert run_python(code, env={ENVIRONMENT: ""}).stdout == "None\nNone\n"
 
 
 def test_threads_and_tasks() -> None:

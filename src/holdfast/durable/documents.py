@@ -71,11 +71,11 @@ def encode(data: Any) -> bytes:
     name that are no UTF-8) are written as escapes.
     """
     plain = msgspec.to_builtins(data, str_keys=True)
-    text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    strict = json.dumps(plain, allow_nan=False)  # msgspec would write null for NaN
     try:
-        return msgspec.json.format(text.encode("utf-8"), indent=2) + b"\n"
-    except UnicodeEncodeError:
-        return json.dumps(plain, allow_nan=False, indent=2).encode("ascii") + b"\n"
+        return msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n"
+    except (UnicodeEncodeError, OverflowError):
+        return json.dumps(json.loads(strict), indent=2).encode("ascii") + b"\n"
 
 
 def digest_of(content: bytes) -> str:

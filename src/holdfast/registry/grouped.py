@@ -222,8 +222,8 @@ class GroupedRegistry:
     def _strict(self, raw: bytes, path: Path) -> dict[str, Any]:
         try:
             data = parse_object(raw, path)
-            check_format(data, path, _NEWEST_FORMAT)
-            convert(Document(path, data, digest_of(raw)), self.kind.schema)
+            check_format(data, path, _NEWEST_FORMAT, raw)
+            convert(Document(path, data, digest_of(raw), raw), self.kind.schema)
             try:
                 return self._decode(raw)
             except (msgspec.DecodeError, RecursionError) as error:
