@@ -176,4 +176,4 @@ def test_eight_processes_make_one_workspace(tmp_path: Path) -> None:
     ids = {child.communicate(timeout=60)[0].strip() for child in children}
     assert len(ids) == 1
     assert read_layout(root).id in ids
-    assert not [path for path in root.rglob("*.holdfast-tmp")]
+    assert not list(root.rglob("*.holdfast-tmp"))

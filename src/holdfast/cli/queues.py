@@ -10,11 +10,10 @@ import msgspec
 
 from holdfast.cli.terminal import Terminal, command
 from holdfast.durable.journal import JournalWriter
-from holdfast.durable.quarantine import Quarantine, QuarantineEntry
-from holdfast.engines.urls import url_for
+from holdfast.durable.quarantine import QuarantineEntry
 from holdfast.errors import NotFoundError, UsageError
-from holdfast.queues import Message, Queue, list_queues
-from holdfast.workspace.layout import Layout
+from holdfast.facade import Workspace
+from holdfast.queues import Message, Queue
 
 _COLUMNS = {"id": "Id", "attempts": "Attempts", "body": "Body", "reason": "Reason"}
 
@@ -28,8 +27,9 @@ def queues() -> None:
 def list_(terminal: Terminal) -> None:
     """List the queues and what is in them."""
     rows = []
-    for name in list_queues(_url(terminal)):
-        with _open(terminal, name) as queue:
+    workspace = terminal.open()
+    for name in workspace.queue_names():
+        with workspace.queue(name) as queue:
             rows.append({"queue": name, **msgspec.to_builtins(queue.stats())})
     columns = ("queue", "ready", "delayed", "leased", "dead", "paused", "oldestAge")
     headings = ("Queue", "Ready", "Delayed", "Leased", "Dead", "Paused", "Oldest (s)")
@@ -66,7 +66,7 @@ def put(
     text = sys.stdin.read() if body == "-" else body
     bodies = [_parse(line) for line in text.splitlines() if line.strip()] if lines else []
     single = None if lines else _parse(text)
-    with _open(terminal, queue_name) as queue:
+    with terminal.open().queue(queue_name) as queue:
         if lines:
             ids = queue.put_many(bodies)
         else:
@@ -175,6 +175,7 @@ def pause(terminal: Terminal, queue_name: str, off: bool) -> None:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(terminal: Terminal, queue_name: str, dry_run: bool, yes: bool) -> None:
     """Empty a queue. Its messages go to quarantine as JSON Lines; see 'queues put --lines'."""
+    workspace = terminal.open()
     with _existing(terminal, queue_name) as queue:
         stats = queue.stats()
         count = stats.ready + stats.delayed + stats.leased + stats.dead
@@ -184,24 +185,24 @@ def purge(terminal: Terminal, queue_name: str, dry_run: bool, yes: bool) -> None
             return
         question = f"Empty the queue {queue_name} of {count} message(s)?"
         terminal.require_consent(question, yes=yes, hint="look first with --dry-run, then --yes")
-        entry, count = _purge(queue, terminal.layout())
+        entry, count = _purge(queue, workspace)
     facts.update(messages=count, quarantine=entry.id)
     terminal.emit(facts, f"{count} message(s) went to quarantine as {entry.id}")
 
 
-def _purge(queue: Queue, layout: Layout) -> tuple[QuarantineEntry, int]:
+def _purge(queue: Queue, workspace: Workspace) -> tuple[QuarantineEntry, int]:
     """Empty `queue`; every message is in quarantine, on the disk itself, before it is forgotten."""
     taken: list[QuarantineEntry] = []
 
     def keep(messages: Iterator[Message]) -> None:
-        path = layout.queues / f"{queue.name}.purged.jsonl"
+        path = workspace.layout.state / f"{queue.name}.purged.jsonl"
         writer = JournalWriter(path, durability="power")
         try:
             while batch := list(islice(messages, 1000)):
                 writer.append(*(msgspec.json.encode(message.as_dict()) for message in batch))
         finally:
             writer.close()
-        taken.append(Quarantine(layout.quarantine).take(path, reason=f"purge of {queue.name}"))
+        taken.append(workspace.quarantine.take(path, reason=f"purge of {queue.name}"))
 
     count = queue.purge(keep=keep)
     return taken[0], count
@@ -216,22 +217,14 @@ def _parse(text: str) -> Any:
         ) from error
 
 
-def _url(terminal: Terminal) -> str:
-    return url_for("file", terminal.layout().queues)
-
-
-def _open(terminal: Terminal, name: str) -> Queue:
-    return Queue(name, url=_url(terminal))
-
-
 def _existing(terminal: Terminal, name: str) -> Queue:
-    if name not in list_queues(_url(terminal)):
+    workspace = terminal.open()
+    if name not in workspace.queue_names():
         raise NotFoundError(
             f"there is no queue {name!r}",
-            path=terminal.layout().queues,
             hint=f"holdfast queues list; a new one is made by: holdfast queues put {name} BODY",
         )
-    return _open(terminal, name)
+    return workspace.queue(name)
 
 
 def _show(terminal: Terminal, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:
