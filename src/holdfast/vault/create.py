@@ -30,6 +30,7 @@ from holdfast.vault.entries import (
     Root,
     Totals,
     from_status,
+    printable,
 )
 from holdfast.vault.excludes import excludes_for
 from holdfast.vault.index import Index
@@ -81,7 +82,9 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         if work.packs is not None:
             work.packs.abort()
         raise
-    index.load(repository)
+    if work.packs is not None:
+        index = Index()  # what is proven is what was published
+        index.load(repository)
     proof, findings = prove(repository, index, identity, work.sample.entries, order.root)
     seconds = time.monotonic() - began
     return SnapshotReport(info_of(identity, header), proof, findings, seconds)
@@ -203,8 +206,7 @@ class _Work:
         self._report(path, error.strerror or str(error))
 
     def _report(self, path: str, reason: str) -> None:
-        printable = path.encode("utf-8", "backslashreplace").decode()
-        self._problems.append(Problem(printable, reason))
+        self._problems.append(Problem(printable(path), reason))
 
     def _take(self, found: Found) -> None:
         path, status = found

@@ -129,6 +129,11 @@ def unescape(text: str) -> str:
     return os.fsdecode(data)
 
 
+def printable(name: str) -> str:
+    """`name` for people and JSON; what is no UTF-8 is shown by its code."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
 def escaped(entry: Entry) -> Entry:
     """`entry` in the form that can be written as UTF-8."""
     target = None if entry.target is None else escape(entry.target)

@@ -12,7 +12,7 @@ from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, remove_tree
 from holdfast.durable.names import long_path
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry
+from holdfast.vault.entries import Entry, printable
 from holdfast.vault.index import Index
 from holdfast.vault.reports import Finding, Proof
 from holdfast.vault.repository import Repository
@@ -81,12 +81,12 @@ def _restore(
     problems = [(problem.path, problem.reason) for problem in restorer.problems]
     failed = {path for path, _ in problems}
     for entry, compare in sample:
-        if entry.path in failed:
+        if printable(entry.path) in failed:
             continue
         source = root / entry.path if root is not None and compare else None
         problem = _difference(entry, long_path(scratch) / entry.path, source)
         if problem is not None:
-            problems.append((entry.path, problem))
+            problems.append((printable(entry.path), problem))
     return [Finding(where, reason, snapshot, path) for path, reason in problems]
 
 

@@ -22,7 +22,7 @@ from holdfast.durable.staged import StagedFile
 from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, StorageError, storage_error
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry, Problem
+from holdfast.vault.entries import Entry, Problem, printable
 from holdfast.vault.plan import Planner, Step
 from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
 
@@ -97,14 +97,14 @@ class Restorer:
 
     def report(self, snapshot: str, steps: Sequence[Step], *, dry_run: bool) -> RestoreReport:
         """The plan and what came of it."""
-        refused = [Problem(_shown(s.entry.path), s.refusal) for s in steps if s.refusal is not None]
+        refused = [Problem(printable(s.entry.path), s.refusal) for s in steps if s.refusal is not None]
         actions = [step.action for step in steps]
         return RestoreReport(
             snapshot=snapshot,
             target=str(self.target),
             dry_run=dry_run,
             plan=[
-                PlannedPath(_shown(step.entry.path), step.action, step.newer)
+                PlannedPath(printable(step.entry.path), step.action, step.newer)
                 for step in steps
                 if step.action != "unchanged"
             ],
@@ -248,7 +248,7 @@ class Restorer:
             self._report(entry.path, str(error))
 
     def _report(self, path: str, reason: str) -> None:
-        self.problems.append(Problem(_shown(path), reason))
+        self.problems.append(Problem(printable(path), reason))
 
 
 _WRITTEN = ("create", "replace", "conflict")
@@ -269,10 +269,6 @@ def _batches(steps: Iterator[Step]) -> Iterator[list[Step]]:
 
 def _temporary() -> str:
     return f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _visit(point: str, path: Path) -> None:
