@@ -108,7 +108,7 @@ def hostile_vault(tmp_path: Path, *entries: Entry) -> Vault:
         writer.add(entry)
     now = datetime.now(UTC)
     totals = Totals(entries=len(entries))
-    header = Header(1, repository.id, [Root("w", "/w")], "h", "linux", now, now, 0, totals)
+    header = Header(1, repository.id, [Root("w", "/w")], "h", "linux", now, now, totals)
     writer.publish(repository, header)
     return Vault(repository)
 

@@ -37,7 +37,7 @@ def build(place: Path, tree: object) -> None:
             build(place / name, inner)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(trees, trees)
 def test_any_two_trees_in_turn(first: object, second: object) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -45,7 +45,7 @@ def test_any_two_trees_in_turn(first: object, second: object) -> None:
         for number, tree in enumerate((first, second)):
             root = Path(folder) / f"tree-{number}"
             build(root, tree)
-            assert vault.snapshot(root, everything=True).healthy
+            assert not vault.snapshot(root, everything=True).findings
             out = Path(folder) / f"out-{number}"
             assert vault.restore("latest", to=out).healthy
             assert facts(out) == facts(root)

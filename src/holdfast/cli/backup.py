@@ -74,7 +74,9 @@ def list_(terminal: Terminal) -> int:
         {
             **msgspec.to_builtins(info),
             "short": info.id[:12],
-            "when": "unreadable" if info.damage else f"{info.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
+            "when": "unreadable"
+            if info.damage
+            else f"{info.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
             "files": info.totals.files,
             "bytes": _size(info.totals.size),
             "added": _size(info.totals.stored),

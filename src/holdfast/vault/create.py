@@ -127,9 +127,7 @@ class _Sample:
 class _Work:
     """One snapshot being taken."""
 
-    def __init__(
-        self, repository: Repository, order: Order, index: Index, parent: Parent
-    ) -> None:
+    def __init__(self, repository: Repository, order: Order, index: Index, parent: Parent) -> None:
         self.packs: PackWriter | None = None
         self.sample = _Sample()
         self._repository = repository
@@ -174,7 +172,6 @@ class _Work:
             platform=sys.platform,
             started_at=datetime.fromtimestamp(self._started_ns / 1e9, UTC),
             ended_at=datetime.now(UTC),
-            started_ns=self._started_ns,
             totals=self._totals,
             workspace_id=order.workspace_id,
             workspace_name=order.workspace_name,

@@ -97,7 +97,9 @@ class Restorer:
 
     def report(self, snapshot: str, steps: Sequence[Step], *, dry_run: bool) -> RestoreReport:
         """The plan and what came of it."""
-        refused = [Problem(printable(s.entry.path), s.refusal) for s in steps if s.refusal is not None]
+        refused = [
+            Problem(printable(s.entry.path), s.refusal) for s in steps if s.refusal is not None
+        ]
         actions = [step.action for step in steps]
         return RestoreReport(
             snapshot=snapshot,
@@ -232,7 +234,9 @@ class Restorer:
         for step in reversed(steps):
             if step.entry.kind == "folder" and not step.refusal:
                 place = self._planner.place(step.entry.path)
-                self._attempt(step.entry, lambda place=place, step=step: _describe(place, step.entry))
+                self._attempt(
+                    step.entry, lambda place=place, step=step: _describe(place, step.entry)
+                )
 
     def _attempt(self, entry: Entry, work: Callable[[], None]) -> None:
         try:
