@@ -1,4 +1,4 @@
-"""Kill -9 at every fault point and at random instants: earlier snapshots stay, restores complete."""
+"""Kill -9 at every fault point and at random instants: nothing taken before is lost."""
 
 import os
 import random
@@ -139,7 +139,7 @@ def test_a_full_disk_says_so_and_harms_nothing(tmp_path: Path) -> None:
     first = vault.snapshot(tree).snapshot.id
     for point in ("vault.pack.written", "vault.index.written", "files.temporary.written"):
         edit(tree)
-        with armed(f"{point}=error:ENOSPC"), pytest.raises(StorageError, match="No space|disk"):
+        with armed(f"{point}=error:ENOSPC"), pytest.raises(StorageError, match="No space"):
             vault.snapshot(tree)
         check(vault, tmp_path, first, before)
 

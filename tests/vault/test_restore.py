@@ -1,6 +1,5 @@
 """Restoring: what is planned, what is kept, what is refused, and where writing stops."""
 
-import os
 import sys
 import time
 from datetime import UTC, datetime
@@ -90,7 +89,7 @@ def test_a_link_in_place_of_a_folder_is_not_followed(
     (tree / "agents").rename(outside)
     before = facts(outside)
     (outside / "director-agent.py").write_text("changed outside")
-    os.symlink(outside, tree / "agents")
+    (tree / "agents").symlink_to(outside)
     changed = facts(outside)
     vault.restore("latest", to=tree, quarantine=Quarantine(tmp_path / "quarantine"))
     assert facts(outside) == changed
@@ -146,7 +145,7 @@ def test_an_absolute_link_target_in_the_way_is_not_written_through(tmp_path: Pat
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "out").mkdir()
-    os.symlink(outside, tmp_path / "out" / "way")
+    (tmp_path / "out" / "way").symlink_to(outside)
     vault = hostile_vault(tmp_path, evil("way/evil"))
     report = vault.restore("latest", to=tmp_path / "out")
     assert [problem.path for problem in report.problems] == ["way/evil"]

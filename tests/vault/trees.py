@@ -25,9 +25,9 @@ def make_tree(root: Path) -> Path:
         write(root / "line\nbreak", b"odd\n")
         write(root / "back\\slash", b"odd too\n")
         write(Path(os.fsdecode(os.fsencode(root) + b"/no-utf8-\xff\\x")), b"odd as well\n")
-        os.symlink("agents/director-agent.py", root / "link")
-        os.symlink("/nowhere/at/all", root / "broken link")
-        os.symlink(b"to-\xfe", os.fsencode(root) + b"/odd link")
+        (root / "link").symlink_to("agents/director-agent.py")
+        (root / "broken link").symlink_to("/nowhere/at/all")
+        (root / "odd link").symlink_to(os.fsdecode(b"to-\xfe"))
         os.link(root / "twin", root / "twin of twin")
         (root / "empty folder").chmod(0o750)
     for folder in [root / "empty folder", root / "agents" / "deep", root / "agents"]:

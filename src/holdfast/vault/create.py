@@ -221,7 +221,7 @@ class _Work:
     def _take_link(self, path: str, status: os.stat_result) -> None:
         entry = from_status(path, "link", status)
         try:
-            entry.target = os.readlink(self._place(path))
+            entry.target = os.readlink(self._place(path))  # noqa: PTH115
         except OSError as error:
             self._report(path, error.strerror or str(error))
             return
@@ -229,13 +229,12 @@ class _Work:
         self._writer.add(entry)
 
     def _take_file(self, path: str, status: os.stat_result) -> None:
-        place = self._place(path)
-        entry = self._parent.unchanged(path, place, status)
+        entry = self._parent.unchanged(path, self._place, status)
         if entry is not None:
             self._totals.unchanged += 1
             self.sample.offer(entry, fresh=False)
         else:
-            entry = self._read(path, place, status)
+            entry = self._read(path, status)
             if entry is None:
                 return
             self.sample.offer(entry, fresh=True)
@@ -245,14 +244,14 @@ class _Work:
         self._totals.size += entry.size
         self._writer.add(entry)
 
-    def _read(self, path: str, place: str, status: os.stat_result) -> Entry | None:
+    def _read(self, path: str, status: os.stat_result) -> Entry | None:
         twin = f"{status.st_dev:x}-{status.st_ino:x}" if status.st_nlink > 1 else None
         entry = from_status(path, "file", status)
-        if twin is not None and (known := self._twins.get(twin)) is not None:
-            if known.on_disk == (status.st_size, *entry.on_disk[1:]):
-                return _like(known, path)
+        known = None if twin is None else self._twins.get(twin)
+        if known is not None and known.on_disk == (status.st_size, *entry.on_disk[1:]):
+            return _like(known, path)
         try:
-            content = self._capture.read(place, status)
+            content = self._capture.read(self._place(path), status)
         except FileNotFoundError:
             self._report(path, "it vanished while the snapshot was taken")
             return None

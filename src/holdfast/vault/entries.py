@@ -24,8 +24,8 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
     `path` and `target` use forward slashes as the system gave them; with `escaped` both are
     written as `escape` does. `size` is that of the content held (the sum of its chunks),
-    `source_size` that of the file on disk where it differed. Times are whole seconds of the epoch and
-    the nanoseconds beyond: as one number, they would be too large for jq, which has only doubles.
+    `source_size` that of the file on disk where it differed. Times are whole seconds of the
+    epoch and the nanoseconds beyond: as one number, they would be too large for jq's doubles.
     Entries with one `hard_link` are one file. `root` is the number of the header's root.
     `capture` says how a file that was not simply read was captured.
     """
@@ -54,7 +54,7 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
     @property
     def ctime_ns(self) -> int:
-        """The time of the last change of content or status, in ns (on Windows: when it was made)."""
+        """The time of the last change of content or status, in ns (Windows: of its making)."""
         return self.ctime * _SECOND + self.ctime_nanos
 
     @property

@@ -50,8 +50,7 @@ def prove(
 def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool) -> Proof:
     """Note that `snapshot` was checked just now by restoring `entries`."""
     size = sum(entry.size for entry in entries)
-    how = "full" if full else "sample"
-    proof = Proof(snapshot, datetime.now(UTC), how, len(entries), size)
+    proof = Proof(snapshot, datetime.now(UTC), "full" if full else "sample", len(entries), size)
     make_folder(repository.proofs, private=True)
     write_document(repository.proofs / f"{snapshot}.json", proof, mode=0o600)
     return proof

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -89,10 +90,10 @@ class Restorer:
         self._make_folders(steps)
         later = self._write_files(steps)
         for step, first in later:
-            self._attempt(step.entry, lambda step=step, first=first: self._link_twin(step, first))
+            self._attempt(step.entry, partial(self._link_twin, step, first))
         for step in steps:
             if step.entry.kind == "link" and step.action != "unchanged" and not step.refusal:
-                self._attempt(step.entry, lambda step=step: self._make_link(step.entry))
+                self._attempt(step.entry, partial(self._make_link, step.entry))
         self._finish_folders(steps)
 
     def report(self, snapshot: str, steps: Sequence[Step], *, dry_run: bool) -> RestoreReport:
@@ -122,7 +123,7 @@ class Restorer:
         for step in steps:
             if step.entry.kind != "folder" or step.action == "unchanged" or step.refusal:
                 continue
-            self._attempt(step.entry, lambda step=step: self._make_folder(step))
+            self._attempt(step.entry, partial(self._make_folder, step))
 
     def _make_folder(self, step: Step) -> None:
         if step.action == "conflict":
@@ -163,7 +164,7 @@ class Restorer:
 
     def _write_batch(self, steps: list[Step]) -> None:
         for step in steps:
-            self._attempt(step.entry, lambda step=step: self._write_file(step))
+            self._attempt(step.entry, partial(self._write_file, step))
             self._done[0] += 1
             self._done[1] += step.entry.size
 
@@ -223,7 +224,7 @@ class Restorer:
     def _make_link(self, entry: Entry) -> None:
         place = self._planner.place(entry.path)
         temporary = f"{os.path.dirname(place)}{os.sep}{_temporary()}"  # noqa: PTH120
-        os.symlink(entry.target or "", temporary)
+        Path(temporary).symlink_to(entry.target or "")
         self._make_room(entry)
         os.replace(temporary, place)  # noqa: PTH105
         if os.utime in os.supports_follow_symlinks:
@@ -234,9 +235,7 @@ class Restorer:
         for step in reversed(steps):
             if step.entry.kind == "folder" and not step.refusal:
                 place = self._planner.place(step.entry.path)
-                self._attempt(
-                    step.entry, lambda place=place, step=step: _describe(place, step.entry)
-                )
+                self._attempt(step.entry, partial(_describe, place, step.entry))
 
     def _attempt(self, entry: Entry, work: Callable[[], None]) -> None:
         try:
