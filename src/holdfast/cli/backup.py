@@ -174,7 +174,9 @@ def _state(info: "SnapshotInfo") -> str:
 
 
 def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+    from holdfast.vault.entries import printable
+
     for key in ("path", "target"):
         if entry.get(key):
-            entry[key] = entry[key].encode("utf-8", "backslashreplace").decode()
+            entry[key] = printable(entry[key])
     return entry

@@ -22,12 +22,25 @@ def copy_database(source: Path, target: Path, *, timeout: float = 5.0) -> None:
 
     Raises `BusyError`, `UnreadableError` (no database), `CorruptError`, `StorageError`.
     """
-    address = "/" + quote(os.fsencode(source.absolute().as_posix()), safe="/:").lstrip("/")
     with (
         sqlite_errors(source),
-        closing(sqlite3.connect(f"file:{address}?mode=ro", uri=True, timeout=timeout)) as origin,
+        closing(_connect(source, "mode=ro", timeout)) as origin,
         closing(sqlite3.connect(long_path(target))) as copy,
     ):
         copy.execute("PRAGMA journal_mode=OFF")
         copy.execute("PRAGMA synchronous=OFF")
         origin.backup(copy)
+
+
+def check_database(path: Path) -> None:
+    """Look whether SQLite can read the database at rest `path`, touching nothing.
+
+    Raises `UnreadableError` (no database), `CorruptError`, `StorageError`.
+    """
+    with sqlite_errors(path), closing(_connect(path, "immutable=1", 0.0)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _connect(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+    address = quote(os.fsencode(path.absolute().as_posix()), safe="/:").lstrip("/")
+    return sqlite3.connect(f"file:///{address}?{how}", uri=True, timeout=timeout)

@@ -16,7 +16,7 @@ from blake3 import blake3
 
 from holdfast.durable.files import remove
 from holdfast.durable.sharing import patiently
-from holdfast.engines.sqlite_copy import COMPANIONS, MAGIC, copy_database
+from holdfast.engines.sqlite_copy import COMPANIONS, MAGIC, check_database, copy_database
 from holdfast.errors import HoldfastError, UnreadableError
 
 PIECE = 4 << 20
@@ -104,10 +104,11 @@ class Capture:
 
     def _database(self, place: str, status: os.stat_result, descriptor: int) -> Content | None:
         """A database at rest is read as it is; one in use is copied through SQLite."""
-        if at_rest(place) and time.time_ns() - status.st_mtime_ns > SETTLED_NS:
-            return self._plain(place, status, descriptor, "sqlite")
         copy = self._scratch / f"database-{secrets.token_hex(8)}"
         try:
+            if at_rest(place) and time.time_ns() - status.st_mtime_ns > SETTLED_NS:
+                check_database(Path(place))
+                return self._plain(place, status, descriptor, "sqlite")
             copy_database(Path(place), copy)
             with copy.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size

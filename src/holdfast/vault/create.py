@@ -30,6 +30,7 @@ from holdfast.vault.entries import (
     Root,
     Totals,
     from_status,
+    printable,
 )
 from holdfast.vault.excludes import excludes_for
 from holdfast.vault.index import Index
@@ -81,7 +82,9 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         if work.packs is not None:
             work.packs.abort()
         raise
-    index.load(repository)
+    if work.packs is not None:
+        index = Index()  # what is proven is what was published
+        index.load(repository)
     proof, findings = prove(repository, index, identity, work.sample.entries, order.root)
     seconds = time.monotonic() - began
     return SnapshotReport(info_of(identity, header), proof, findings, seconds)
@@ -124,9 +127,7 @@ class _Sample:
 class _Work:
     """One snapshot being taken."""
 
-    def __init__(
-        self, repository: Repository, order: Order, index: Index, parent: Parent
-    ) -> None:
+    def __init__(self, repository: Repository, order: Order, index: Index, parent: Parent) -> None:
         self.packs: PackWriter | None = None
         self.sample = _Sample()
         self._repository = repository
@@ -171,7 +172,6 @@ class _Work:
             platform=sys.platform,
             started_at=datetime.fromtimestamp(self._started_ns / 1e9, UTC),
             ended_at=datetime.now(UTC),
-            started_ns=self._started_ns,
             totals=self._totals,
             workspace_id=order.workspace_id,
             workspace_name=order.workspace_name,
@@ -203,8 +203,7 @@ class _Work:
         self._report(path, error.strerror or str(error))
 
     def _report(self, path: str, reason: str) -> None:
-        printable = path.encode("utf-8", "backslashreplace").decode()
-        self._problems.append(Problem(printable, reason))
+        self._problems.append(Problem(printable(path), reason))
 
     def _take(self, found: Found) -> None:
         path, status = found
@@ -222,7 +221,7 @@ class _Work:
     def _take_link(self, path: str, status: os.stat_result) -> None:
         entry = from_status(path, "link", status)
         try:
-            entry.target = os.readlink(self._place(path))
+            entry.target = os.readlink(self._place(path))  # noqa: PTH115
         except OSError as error:
             self._report(path, error.strerror or str(error))
             return
@@ -230,13 +229,12 @@ class _Work:
         self._writer.add(entry)
 
     def _take_file(self, path: str, status: os.stat_result) -> None:
-        place = self._place(path)
-        entry = self._parent.unchanged(path, place, status)
+        entry = self._parent.unchanged(path, self._place, status)
         if entry is not None:
             self._totals.unchanged += 1
             self.sample.offer(entry, fresh=False)
         else:
-            entry = self._read(path, place, status)
+            entry = self._read(path, status)
             if entry is None:
                 return
             self.sample.offer(entry, fresh=True)
@@ -246,14 +244,14 @@ class _Work:
         self._totals.size += entry.size
         self._writer.add(entry)
 
-    def _read(self, path: str, place: str, status: os.stat_result) -> Entry | None:
+    def _read(self, path: str, status: os.stat_result) -> Entry | None:
         twin = f"{status.st_dev:x}-{status.st_ino:x}" if status.st_nlink > 1 else None
         entry = from_status(path, "file", status)
-        if twin is not None and (known := self._twins.get(twin)) is not None:
-            if known.on_disk == (status.st_size, *entry.on_disk[1:]):
-                return _like(known, path)
+        known = None if twin is None else self._twins.get(twin)
+        if known is not None and known.on_disk == (status.st_size, *entry.on_disk[1:]):
+            return _like(known, path)
         try:
-            content = self._capture.read(place, status)
+            content = self._capture.read(self._place(path), status)
         except FileNotFoundError:
             self._report(path, "it vanished while the snapshot was taken")
             return None

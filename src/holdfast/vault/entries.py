@@ -14,6 +14,8 @@ import msgspec
 
 FORMAT_VERSION = 1
 
+_SECOND = 1_000_000_000  # ns
+
 Kind = Literal["file", "folder", "link", "fifo", "socket", "device", "excluded"]
 
 
@@ -22,7 +24,8 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
 
     `path` and `target` use forward slashes as the system gave them; with `escaped` both are
     written as `escape` does. `size` is that of the content held (the sum of its chunks),
-    `source_size` that of the file on disk where it differed. Times are nanoseconds of the epoch.
+    `source_size` that of the file on disk where it differed. Times are whole seconds of the
+    epoch and the nanoseconds beyond: as one number, they would be too large for jq's doubles.
     Entries with one `hard_link` are one file. `root` is the number of the header's root.
     `capture` says how a file that was not simply read was captured.
     """
@@ -30,8 +33,10 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     path: str
     kind: Kind
     mode: int = 0
-    mtime_ns: int = 0
-    ctime_ns: int = 0
+    mtime: int = 0
+    mtime_nanos: int = 0
+    ctime: int = 0
+    ctime_nanos: int = 0
     inode: int = 0
     size: int = 0
     chunks: tuple[str, ...] = ()
@@ -41,6 +46,16 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     source_size: int | None = None
     root: int = 0
     escaped: bool = False
+
+    @property
+    def mtime_ns(self) -> int:
+        """The time of the last change of the content, in ns of the epoch."""
+        return self.mtime * _SECOND + self.mtime_nanos
+
+    @property
+    def ctime_ns(self) -> int:
+        """The time of the last change of content or status, in ns (Windows: of its making)."""
+        return self.ctime * _SECOND + self.ctime_nanos
 
     @property
     def on_disk(self) -> tuple[int, int, int, int]:
@@ -87,7 +102,6 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
     platform: str
     started_at: datetime
     ended_at: datetime
-    started_ns: int
     totals: Totals
     workspace_id: str = ""
     workspace_name: str = ""
@@ -97,15 +111,24 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
     everything: bool = False
     problems: list[Problem] = []
 
+    @property
+    def started_ns(self) -> int:
+        """When it began, in ns of the epoch, exact to a microsecond."""
+        return int(self.started_at.timestamp() * _SECOND)
+
 
 def from_status(path: str, kind: Kind, status: os.stat_result) -> Entry:
     """The entry of `path` as `os.lstat` sees it, still without content."""
+    mtime, mtime_nanos = divmod(status.st_mtime_ns, _SECOND)
+    ctime, ctime_nanos = divmod(status.st_ctime_ns, _SECOND)
     return Entry(
         path=path,
         kind=kind,
         mode=stat.S_IMODE(status.st_mode),
-        mtime_ns=status.st_mtime_ns,
-        ctime_ns=status.st_ctime_ns,
+        mtime=mtime,
+        mtime_nanos=mtime_nanos,
+        ctime=ctime,
+        ctime_nanos=ctime_nanos,
         inode=status.st_ino,
     )
 
@@ -127,6 +150,11 @@ def unescape(text: str) -> str:
     """The name that `escape` wrote, as this system spells it."""
     data = _ESCAPED.sub(_unescape_one, text.encode("utf-8"))
     return os.fsdecode(data)
+
+
+def printable(name: str) -> str:
+    """`name` for people and JSON; what is no UTF-8 is shown by its code."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def escaped(entry: Entry) -> Entry:

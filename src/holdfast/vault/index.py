@@ -73,16 +73,12 @@ class Index:
         self.pack_sizes: dict[str, int] = {}
         self.findings: list[Finding] = []
         self._places: dict[str, int] = {}
-        self._loaded: set[str] = set()
 
     def load(self, repository: Repository) -> None:
-        """Read the fragments not read yet. Damage goes to `findings`; the rest is usable."""
+        """Read all fragments. Damage goes to `findings`; the rest is usable."""
         present = repository.pack_sizes()
         decoder = msgspec.json.Decoder(FrameRecord)
         for identity in repository.identities(repository.index):
-            if identity in self._loaded:
-                continue
-            self._loaded.add(identity)
             try:
                 records = _fragment(repository, identity, decoder)
             except NewerFormatError:
@@ -123,9 +119,7 @@ class Index:
         for chunk in record.chunks:
             places[chunk.id] = high | chunk.offset << _BITS | chunk.length
 
-    def _look_at_pack(
-        self, record: FrameRecord, repository: Repository, size: int | None
-    ) -> None:
+    def _look_at_pack(self, record: FrameRecord, repository: Repository, size: int | None) -> None:
         where = repository.relative(repository.pack_path(record.pack))
         if size is None:
             self.findings.append(Finding(where, "the pack is missing"))

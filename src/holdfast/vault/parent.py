@@ -1,7 +1,7 @@
 """The snapshot before: which files need not be read again."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from holdfast.vault.capture import SETTLED_NS, at_rest
 from holdfast.vault.entries import Entry
@@ -25,8 +25,13 @@ class Parent:
         self._entries: Iterator[Entry] = iter(()) if snapshot is None else snapshot.entries()
         self._current = next(self._entries, None)
 
-    def unchanged(self, path: str, place: str, status: os.stat_result) -> Entry | None:
-        """The entry of the file `path` if that still holds, and its chunks are in the vault."""
+    def unchanged(
+        self, path: str, place_of: Callable[[str], str], status: os.stat_result
+    ) -> Entry | None:
+        """The entry of the file `path` if that still holds, and its chunks are in the vault.
+
+        `place_of` tells where a path is on disk.
+        """
         entry = self._find(path)
         if entry is None or entry.kind != "file":
             return None
@@ -38,7 +43,7 @@ class Parent:
         )
         if not same or max(entry.mtime_ns, entry.ctime_ns) >= self._trusted_before:
             return None
-        if entry.capture == "sqlite" and not at_rest(place):
+        if entry.capture == "sqlite" and not at_rest(place_of(path)):
             return None
         for chunk in entry.chunks:
             if chunk not in self._index:

@@ -110,7 +110,7 @@ class Planner:
         if entry.kind == "link":
             if not stat.S_ISLNK(found.st_mode):
                 return Step(entry, "conflict", newer)
-            same = os.readlink(self.place(entry.path)) == entry.target
+            same = os.readlink(self.place(entry.path)) == entry.target  # noqa: PTH115
             return Step(entry, "unchanged" if same else "replace", newer and not same)
         if not stat.S_ISREG(found.st_mode):
             return Step(entry, "conflict", newer)

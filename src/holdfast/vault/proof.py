@@ -12,7 +12,7 @@ from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, remove_tree
 from holdfast.durable.names import long_path
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry
+from holdfast.vault.entries import Entry, printable
 from holdfast.vault.index import Index
 from holdfast.vault.reports import Finding, Proof
 from holdfast.vault.repository import Repository
@@ -47,13 +47,10 @@ def prove(
     return record(repository, snapshot, entries, full=False), []
 
 
-def record(
-    repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool
-) -> Proof:
+def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool) -> Proof:
     """Note that `snapshot` was checked just now by restoring `entries`."""
     size = sum(entry.size for entry in entries)
-    how = "full" if full else "sample"
-    proof = Proof(snapshot, datetime.now(UTC), how, len(entries), size)
+    proof = Proof(snapshot, datetime.now(UTC), "full" if full else "sample", len(entries), size)
     make_folder(repository.proofs, private=True)
     write_document(repository.proofs / f"{snapshot}.json", proof, mode=0o600)
     return proof
@@ -81,12 +78,12 @@ def _restore(
     problems = [(problem.path, problem.reason) for problem in restorer.problems]
     failed = {path for path, _ in problems}
     for entry, compare in sample:
-        if entry.path in failed:
+        if printable(entry.path) in failed:
             continue
         source = root / entry.path if root is not None and compare else None
         problem = _difference(entry, long_path(scratch) / entry.path, source)
         if problem is not None:
-            problems.append((entry.path, problem))
+            problems.append((printable(entry.path), problem))
     return [Finding(where, reason, snapshot, path) for path, reason in problems]
 
 

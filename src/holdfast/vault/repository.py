@@ -135,6 +135,6 @@ def _is_published(name: str, suffix: str) -> bool:
 def _names(folder: Path) -> Iterator[str]:
     with storage_errors(folder, "list the folder"):
         try:
-            yield from os.listdir(long_path(folder))
+            yield from (path.name for path in long_path(folder).iterdir())
         except FileNotFoundError:
             return

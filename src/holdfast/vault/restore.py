@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from holdfast.durable.staged import StagedFile
 from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, StorageError, storage_error
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry, Problem
+from holdfast.vault.entries import Entry, Problem, printable
 from holdfast.vault.plan import Planner, Step
 from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
 
@@ -89,22 +90,24 @@ class Restorer:
         self._make_folders(steps)
         later = self._write_files(steps)
         for step, first in later:
-            self._attempt(step.entry, lambda step=step, first=first: self._link_twin(step, first))
+            self._attempt(step.entry, partial(self._link_twin, step, first))
         for step in steps:
             if step.entry.kind == "link" and step.action != "unchanged" and not step.refusal:
-                self._attempt(step.entry, lambda step=step: self._make_link(step.entry))
+                self._attempt(step.entry, partial(self._make_link, step.entry))
         self._finish_folders(steps)
 
     def report(self, snapshot: str, steps: Sequence[Step], *, dry_run: bool) -> RestoreReport:
         """The plan and what came of it."""
-        refused = [Problem(_shown(s.entry.path), s.refusal) for s in steps if s.refusal is not None]
+        refused = [
+            Problem(printable(s.entry.path), s.refusal) for s in steps if s.refusal is not None
+        ]
         actions = [step.action for step in steps]
         return RestoreReport(
             snapshot=snapshot,
             target=str(self.target),
             dry_run=dry_run,
             plan=[
-                PlannedPath(_shown(step.entry.path), step.action, step.newer)
+                PlannedPath(printable(step.entry.path), step.action, step.newer)
                 for step in steps
                 if step.action != "unchanged"
             ],
@@ -120,7 +123,7 @@ class Restorer:
         for step in steps:
             if step.entry.kind != "folder" or step.action == "unchanged" or step.refusal:
                 continue
-            self._attempt(step.entry, lambda step=step: self._make_folder(step))
+            self._attempt(step.entry, partial(self._make_folder, step))
 
     def _make_folder(self, step: Step) -> None:
         if step.action == "conflict":
@@ -161,7 +164,7 @@ class Restorer:
 
     def _write_batch(self, steps: list[Step]) -> None:
         for step in steps:
-            self._attempt(step.entry, lambda step=step: self._write_file(step))
+            self._attempt(step.entry, partial(self._write_file, step))
             self._done[0] += 1
             self._done[1] += step.entry.size
 
@@ -221,7 +224,7 @@ class Restorer:
     def _make_link(self, entry: Entry) -> None:
         place = self._planner.place(entry.path)
         temporary = f"{os.path.dirname(place)}{os.sep}{_temporary()}"  # noqa: PTH120
-        os.symlink(entry.target or "", temporary)
+        Path(temporary).symlink_to(entry.target or "")
         self._make_room(entry)
         os.replace(temporary, place)  # noqa: PTH105
         if os.utime in os.supports_follow_symlinks:
@@ -232,7 +235,7 @@ class Restorer:
         for step in reversed(steps):
             if step.entry.kind == "folder" and not step.refusal:
                 place = self._planner.place(step.entry.path)
-                self._attempt(step.entry, lambda place=place, step=step: _describe(place, step.entry))
+                self._attempt(step.entry, partial(_describe, place, step.entry))
 
     def _attempt(self, entry: Entry, work: Callable[[], None]) -> None:
         try:
@@ -248,7 +251,7 @@ class Restorer:
             self._report(entry.path, str(error))
 
     def _report(self, path: str, reason: str) -> None:
-        self.problems.append(Problem(_shown(path), reason))
+        self.problems.append(Problem(printable(path), reason))
 
 
 _WRITTEN = ("create", "replace", "conflict")
@@ -269,10 +272,6 @@ def _batches(steps: Iterator[Step]) -> Iterator[list[Step]]:
 
 def _temporary() -> str:
     return f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-
-
-def _shown(path: str) -> str:
-    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def _visit(point: str, path: Path) -> None:

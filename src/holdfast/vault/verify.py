@@ -11,7 +11,7 @@ from blake3 import blake3
 from holdfast.durable.names import long_path
 from holdfast.errors import HoldfastError, NewerFormatError
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry
+from holdfast.vault.entries import Entry, printable
 from holdfast.vault.index import Index
 from holdfast.vault.proof import prove, record
 from holdfast.vault.reports import Finding, Progress, VerifyReport
@@ -68,7 +68,7 @@ def _check_snapshot(
         problem = _missing(entry, index, damaged)
         if problem is not None:
             if len(findings) < _NAMED:
-                findings.append(Finding(where, problem, identity, entry.path))
+                findings.append(Finding(where, problem, identity, printable(entry.path)))
             else:
                 more += 1
             continue
@@ -165,5 +165,3 @@ def _hash_of(path: Path) -> str | None:
     except OSError:
         return None
     return state.hexdigest()
-
-

@@ -1,0 +1,73 @@
+"""``holdfast backup`` and ``holdfast restore`` as a person and a program use them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Runner
+
+
+@pytest.fixture
+def workspace(holdfast: Runner, tmp_path: Path) -> Path:
+    root = tmp_path / "home" / "development"
+    made = holdfast("init", root, "--home", tmp_path / "home")
+    assert made.returncode == 0, made.stderr
+    (root / "agents" / "director-agent.py").write_text("print('hi')\n", encoding="utf-8")
+    return root
+
+
+def test_create_list_show_verify(holdfast: Runner, workspace: Path) -> None:
+    assert "No snapshot yet" in holdfast("backup", "list", cwd=workspace).stderr
+    assert holdfast("backup", "verify", cwd=workspace).returncode == 2
+    made = holdfast("backup", "create", "--tag", "first", "--json", cwd=workspace)
+    assert made.returncode == 0, made.stderr
+    report = json.loads(made.stdout)
+    assert report["healthy"] is True
+    assert report["proof"]["files"] > 0
+    (listed,) = json.loads(holdfast("backup", "list", "--json", cwd=workspace).stdout)
+    assert listed["tags"] == ["first"]
+    shown = json.loads(holdfast("backup", "show", "latest", "--json", cwd=workspace).stdout)
+    assert "agents/director-agent.py" in {entry["path"] for entry in shown["entries"]}
+    verified = holdfast("backup", "verify", "--full", "--json", cwd=workspace)
+    assert (verified.returncode, json.loads(verified.stdout)["healthy"]) == (0, True)
+
+
+def test_damage_is_status_one_and_named(holdfast: Runner, workspace: Path) -> None:
+    holdfast("backup", "create", cwd=workspace)
+    (pack,) = (workspace.parent / "backups").rglob("*.tar.zst")
+    data = bytearray(pack.read_bytes())
+    data[40] ^= 1
+    pack.write_bytes(data)
+    verified = holdfast("backup", "verify", "--full", cwd=workspace)
+    assert verified.returncode == 1
+    assert pack.name in verified.stderr
+
+
+def test_restore_asks_before_it_replaces(holdfast: Runner, workspace: Path) -> None:
+    agent = workspace / "agents" / "director-agent.py"
+    holdfast("backup", "create", cwd=workspace)
+    agent.write_text("broken", encoding="utf-8")
+    plan = holdfast("restore", "latest", "--dry-run", "--json", cwd=workspace)
+    assert [step["path"] for step in json.loads(plan.stdout)["plan"]] == [
+        "agents/director-agent.py"
+    ]
+    refused = holdfast("restore", "latest", cwd=workspace)
+    assert refused.returncode == 4
+    assert agent.read_text(encoding="utf-8") == "broken"
+    done = holdfast("restore", "latest", "agents", "--yes", cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    assert agent.read_text(encoding="utf-8") == "print('hi')\n"
+    (kept,) = json.loads(holdfast("quarantine", "list", "--json", cwd=workspace).stdout)
+    assert kept["origin"] == str(agent)
+
+
+def test_restore_to_another_place(holdfast: Runner, workspace: Path, tmp_path: Path) -> None:
+    holdfast("backup", "create", cwd=workspace)
+    out = tmp_path / "out"
+    done = holdfast("restore", "latest", "agents", "--to", out, cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in out.rglob("*.py")] == ["director-agent.py"]
+    missing = holdfast("restore", "latest", "nowhere", "--json", cwd=workspace)
+    assert missing.returncode == 2
+    assert json.loads(missing.stderr)["error"]["type"] == "NotFoundError"

@@ -1,0 +1,158 @@
+"""Kill -9 at every fault point and at random instants: nothing taken before is lost."""
+
+import os
+import random
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from holdfast.durable.quarantine import Quarantine
+from holdfast.vault import Vault
+from tests.conftest import SOURCE
+from tests.vault.trees import facts, make_tree
+
+SNAPSHOT = """
+import sys
+from pathlib import Path
+import holdfast.vault.packs as packs
+from holdfast.vault import Vault
+packs.PACK_SIZE, packs.PACKS_PER_FRAGMENT = 1 << 20, 2   # so that small data takes every turn
+report = Vault.create(Path(sys.argv[1])).snapshot(Path(sys.argv[2]))
+assert report.healthy, report
+"""
+RESTORE = """
+import sys
+from pathlib import Path
+from holdfast.durable.quarantine import Quarantine
+from holdfast.vault import Vault
+report = Vault.open(Path(sys.argv[1])).restore(
+    "latest", to=Path(sys.argv[2]), quarantine=Quarantine(Path(sys.argv[3]))
+)
+assert report.healthy, report
+"""
+
+
+def child(script: str, *arguments: Path) -> list[str]:
+    return [sys.executable, "-c", script, *map(str, arguments)]
+
+
+def environment(faults: str = "", trace: Path | None = None) -> dict[str, str]:
+    extra = {"HOLDFAST_FAULTS": faults, "PYTHONPATH": str(SOURCE)}
+    if trace is not None:
+        extra["HOLDFAST_FAULTS_TRACE"] = str(trace)
+    return {**os.environ, **extra}
+
+
+def visited(script: str, *arguments: Path, trace: Path) -> Counter[str]:
+    """Which fault points a whole run passes, and how often."""
+    subprocess.run(child(script, *arguments), env=environment(trace=trace), check=True)
+    return Counter(trace.read_text().split())
+
+
+def edit(tree: Path) -> None:
+    (tree / "large.bin").write_bytes(os.urandom(9 << 20))
+    (tree / "new").write_bytes(os.urandom(3 << 20))
+
+
+def check(vault: Vault, tmp_path: Path, first: str, before: dict[str, object]) -> None:
+    """The vault is whole, and the snapshot taken before the crash comes back byte for byte."""
+    report = vault.verify(full=True)
+    assert report.healthy, report.findings
+    out = tmp_path / f"out-{time.monotonic_ns()}"
+    assert vault.restore(first, to=out).healthy
+    assert facts(out) == before
+
+
+@pytest.mark.slow
+def test_killed_at_every_fault_point_of_a_snapshot(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    before = facts(tree)
+    points = visited(SNAPSHOT, tmp_path / "traced", tree, trace=tmp_path / "trace")
+    assert {"vault.pack.written", "vault.index.written", "vault.snapshot.written"} <= set(points)
+    vault = Vault.create(tmp_path / "vault")
+    first = vault.snapshot(tree).snapshot.id
+    edit(tree)
+    for point, count in points.items():
+        for visit in sorted({1, (count + 1) // 2, count}):
+            faults = environment(f"{point}=crash@{visit}")
+            ended = subprocess.run(
+                child(SNAPSHOT, vault.path, tree), env=faults, check=False, capture_output=True
+            )
+            assert ended.returncode != 1, ended.stderr.decode()
+            check(vault, tmp_path, first, before)
+            edit(tree)
+    subprocess.run(child(SNAPSHOT, vault.path, tree), env=environment(), check=True)
+    check(vault, tmp_path, first, before)
+
+
+@pytest.mark.slow
+def test_killed_at_random_during_a_snapshot(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    before = facts(tree)
+    vault = Vault.create(tmp_path / "vault")
+    first = vault.snapshot(tree).snapshot.id
+    killed = 0
+    for _ in range(12):
+        edit(tree)
+        process = subprocess.Popen(child(SNAPSHOT, vault.path, tree), env=environment())
+        time.sleep(random.uniform(0.05, 0.5))
+        process.kill()
+        killed += process.wait() != 0
+        check(vault, tmp_path, first, before)
+    assert killed
+
+
+@pytest.mark.slow
+def test_a_restore_killed_anywhere_is_completed_by_the_next(tmp_path: Path) -> None:
+    tree = make_tree(tmp_path / "tree")
+    vault = Vault.create(tmp_path / "vault")
+    vault.snapshot(tree)
+    wanted = facts(tree)
+    store = tmp_path / "quarantine"
+    out = tmp_path / "out"
+    points = visited(RESTORE, vault.path, out, store, trace=tmp_path / "trace")
+    assert points["vault.restore.file"] > 5
+    for visit in (1, 4, points["vault.restore.file"]):
+        out = tmp_path / f"out-{visit}"
+        out.mkdir()
+        (out / "large.bin").write_bytes(b"mine")
+        kept = len(Quarantine(store).list_entries())
+        faults = environment(f"vault.restore.file=crash@{visit}")
+        ended = subprocess.run(child(RESTORE, vault.path, out, store), env=faults, check=False)
+        assert ended.returncode != 0
+        subprocess.run(child(RESTORE, vault.path, out, store), env=environment(), check=True)
+        assert {k: v for k, v in facts(out).items() if not k.endswith("holdfast-tmp")} == wanted
+        assert len(Quarantine(store).list_entries()) == kept + 1
+
+
+def test_a_full_disk_says_so_and_harms_nothing(tmp_path: Path) -> None:
+    from holdfast.durable.faults import armed
+    from holdfast.errors import StorageError
+
+    tree = make_tree(tmp_path / "tree")
+    before = facts(tree)
+    vault = Vault.create(tmp_path / "vault")
+    first = vault.snapshot(tree).snapshot.id
+    for point in ("vault.pack.written", "vault.index.written", "files.temporary.written"):
+        edit(tree)
+        with armed(f"{point}=error:ENOSPC"), pytest.raises(StorageError, match="No space"):
+            vault.snapshot(tree)
+        check(vault, tmp_path, first, before)
+
+
+def test_two_snapshots_at_once(tmp_path: Path) -> None:
+    trees = [make_tree(tmp_path / f"tree-{number}") for number in range(3)]
+    vault = Vault.create(tmp_path / "vault")
+    running = [
+        subprocess.Popen(child(SNAPSHOT, vault.path, tree), env=environment()) for tree in trees
+    ]
+    assert [process.wait() for process in running] == [0, 0, 0]
+    assert vault.verify(full=True).healthy
+    for info in vault.snapshots():
+        out = tmp_path / info.id[:8]
+        assert vault.restore(info.id, to=out).healthy
+        assert facts(out) == facts(Path(info.root))
