@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.cases import Case, Suite
 from benchmarks.environment import SCRATCH
-from benchmarks.harness import as_document, measure
+from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
 from benchmarks.suites import logs, queues, registry, snapshots, startup, workflows
 from benchmarks.table import print_table
@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     facts = describe(SCRATCH.parent)
     results = []
-    for case in cases:
-        results.append(measure(case, repeat=chosen.repeat, scratch=SCRATCH / "tmp", say=_say))
+    for result in measure_all(cases, repeat=chosen.repeat, scratch=SCRATCH / "tmp", say=_say):
+        results.append(result)
         if chosen.json is not None:
             text = json.dumps(as_document(results, facts), indent=2, ensure_ascii=False)
             chosen.json.write_text(text + "\n", "utf-8")

@@ -2,10 +2,10 @@
 
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +17,36 @@ Say = Callable[[str], None]
 
 
 @dataclass
-class Measured:
-    """The samples of one side, and why there are none."""
+class Answers:
+    """What one side's driver answered, or why it did not."""
 
     side: Side
-    label: str
-    samples: list[float] = field(default_factory=list)
-    aside: str = ""
+    version: str = ""
+    answers: list[Mapping[str, Any]] = field(default_factory=list)
     problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The samples of one side of a row, and why there are none."""
+
+    side: Side
+    version: str
+    samples: list[float]
+    aside: str
+    problem: str | None
 
     @property
     def median(self) -> float | None:
         return statistics.median(self.samples) if self.samples else None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Result:
     """A measured case: `sides[0]` is ours."""
 
     case: Case
     sides: list[Measured]
-    seconds: float = 0.0
 
     def ratio(self, peer: Measured) -> float | None:
         """Ours divided by the peer's."""
@@ -45,23 +54,32 @@ class Result:
         return ours / theirs if ours is not None and theirs else None
 
 
-def measure(case: Case, *, repeat: int, scratch: Path, say: Say) -> Result:
-    """Measure all sides of `case` `repeat` times, the order turned round at every repeat."""
-    started = time.perf_counter()
-    sides = [_measured(side) for side in (case.ours, *case.peers)]
+def measure_all(cases: Iterable[Case], *, repeat: int, scratch: Path, say: Say) -> Iterator[Result]:
+    """The rows in order. Neighbours with the same sides look at the same work: it runs once."""
+    for sides, rows in groupby(cases, key=lambda case: (case.ours, *case.peers)):
+        group = list(rows)
+        answers = _work(sides, group[0].name, repeat=repeat, scratch=scratch, say=say)
+        for case in group:
+            yield Result(case, [_measured(case, one) for one in answers])
+
+
+def _work(
+    sides: Sequence[Side], name: str, *, repeat: int, scratch: Path, say: Say
+) -> list[Answers]:
+    """Let every side work `repeat` times, the order turned round at every repeat."""
+    all_answers = [_prepared(side) for side in sides]
     with ExitStack() as stack:
-        running: list[tuple[Measured, SideProcess, Path]] = []
-        for one in (side for side in sides if side.problem is None):
-            folder = Path(stack.enter_context(_folder(scratch)))
-            running.append(
-                (one, stack.enter_context(SideProcess(one.side.program, folder)), folder)
-            )
+        running = []
+        for one in (answers for answers in all_answers if answers.problem is None):
+            folder = stack.enter_context(_folder(scratch))
+            process = stack.enter_context(SideProcess(one.side.program, Path(folder)))
+            running.append((one, process, folder))
         for number in range(repeat):
             for one, process, folder in running if number % 2 == 0 else reversed(running):
                 if one.problem is None:
-                    say(f"{case.name}: {one.label} ({number + 1}/{repeat})")
-                    _sample(case, one, process, folder, number)
-    return Result(case, sides, time.perf_counter() - started)
+                    say(f"{name}: {one.side.name} ({number + 1}/{repeat})")
+                    _ask(one, process, {"folder": folder, "number": number})
+    return all_answers
 
 
 def as_document(results: Iterable[Result], facts: dict[str, Any]) -> dict[str, Any]:
@@ -69,25 +87,28 @@ def as_document(results: Iterable[Result], facts: dict[str, Any]) -> dict[str, A
     return {"machine": facts, "rows": [_row(result) for result in results]}
 
 
-def _measured(side: Side) -> Measured:
+def _prepared(side: Side) -> Answers:
     needed = side.program.requirement
     problem = missing(needed) if needed else None
     if problem is not None:
-        return Measured(side, side.name, problem=problem)
-    label = version_of(needed) if needed else f"holdfast {our_version()}"
-    return Measured(side, side.name, aside=label)
+        return Answers(side, problem=problem)
+    return Answers(side, version_of(needed) if needed else f"holdfast {our_version()}")
 
 
-def _sample(case: Case, one: Measured, process: SideProcess, folder: Path, number: int) -> None:
-    parameters = {**one.side.parameters, "folder": str(folder), "number": number}
+def _ask(one: Answers, process: SideProcess, where: dict[str, Any]) -> None:
     try:
-        answer = process.call(one.side.operation, parameters)
+        answer = process.call(one.side.operation, {**one.side.parameters, **where})
     except SideError as error:
         one.problem = str(error)
-        one.samples.clear()
-        return
-    one.samples.append(case.figure(answer))
-    one.aside = case.aside(answer)
+        one.answers.clear()
+    else:
+        one.answers.append(answer)
+
+
+def _measured(case: Case, one: Answers) -> Measured:
+    samples = [case.figure(answer) for answer in one.answers]
+    asides = dict.fromkeys(case.aside(answer) for answer in one.answers)
+    return Measured(one.side, one.version, samples, ", ".join(filter(None, asides)), one.problem)
 
 
 def _folder(scratch: Path) -> "tempfile.TemporaryDirectory[str]":
@@ -103,10 +124,10 @@ def _row(result: Result) -> dict[str, Any]:
         "unit": case.unit,
         "moreIsBetter": case.more_is_better,
         "survives": case.survives,
-        "seconds": round(result.seconds, 2),
         "sides": [
             {
                 "name": one.side.name,
+                "version": one.version,
                 "durability": one.side.durability,
                 "median": one.median,
                 "samples": one.samples,
