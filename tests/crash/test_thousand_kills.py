@@ -14,7 +14,6 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -25,36 +24,36 @@ from holdfast.workspace.creation import create
 from tests.crash import worker
 from tests.crash.ledger import read_notes
 
-POSIX = sys.platform != "win32"
-ROUNDS = 1000 if POSIX else 40  # Windows starts a new interpreter each time: a second a round
-LONGEST_LIFE = 0.06 if POSIX else 1.5  # seconds
+if sys.platform != "win32":
+    ROUNDS = 1000
+    LONGEST_LIFE = 0.06  # seconds
 
-
-def _fork_and_kill(root: Path, ledger: Path, life: float) -> None:
-    """A forked child has everything imported, so that the kill falls into real work."""
-    child = os.fork()
-    if child == 0:
-        try:
-            worker.work(root, ledger)
-        except BaseException:
-            (ledger.parent / "failure").write_text(traceback.format_exc(), encoding="utf-8")
-        finally:
-            os._exit(1)  # reached only if the work itself fails
-    time.sleep(life)
-    os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), (ledger.parent / "failure").read_text(encoding="utf-8")
-
-
-def _spawn_and_kill(root: Path, ledger: Path, life: float) -> None:
-    command = [sys.executable, "-m", "tests.crash.worker", str(root), str(ledger)]
-    with subprocess.Popen(command, stderr=subprocess.PIPE) as child:
+    def run_and_kill(root: Path, ledger: Path, life: float) -> None:
+        """A forked child has everything imported, so that the kill falls into real work."""
+        child = os.fork()
+        if child == 0:
+            try:
+                worker.work(root, ledger)
+            except BaseException:
+                (ledger.parent / "failure").write_text(traceback.format_exc(), encoding="utf-8")
+            finally:
+                os._exit(1)  # reached only if the work itself fails
         time.sleep(life)
-        assert child.poll() is None, child.stderr.read() if child.stderr else ""
-        child.kill()
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), (ledger.parent / "failure").read_text(encoding="utf-8")
 
+else:
+    ROUNDS = 40  # a new interpreter each time
+    LONGEST_LIFE = 1.5
 
-KILL: Callable[[Path, Path, float], None] = _fork_and_kill if POSIX else _spawn_and_kill
+    def run_and_kill(root: Path, ledger: Path, life: float) -> None:
+        """A new process, killed with TerminateProcess."""
+        command = [sys.executable, "-m", "tests.crash.worker", str(root), str(ledger)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE) as child:
+            time.sleep(life)
+            assert child.poll() is None, child.stderr.read() if child.stderr else ""
+            child.kill()
 
 
 @pytest.mark.slow
@@ -65,7 +64,7 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     chance = random.Random(20261123)
     for _ in range(ROUNDS):
-        KILL(root, ledger, chance.uniform(0, LONGEST_LIFE))
+        run_and_kill(root, ledger, chance.uniform(0, LONGEST_LIFE))
 
     notes = list(read_notes(ledger))
     assert sum(kind == "ready" for kind, _ in notes) > ROUNDS / 20, "hardly any round did work"

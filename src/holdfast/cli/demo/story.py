@@ -176,11 +176,13 @@ def _destroy_and_restore(narrator: Narrator, workspace: Workspace) -> None:
         write_atomic(root / _REGISTRY, torn)
         narrator.tell(f"deleted {_LOST_AGENT}/, cut {_REGISTRY} after 100 bytes")
         narrator.check("a torn registry is not taken for empty", *_is_refused(workspace))
-        workspace.vault.restore(
+        report = workspace.vault.restore(
             "latest", [_LOST_AGENT, _REGISTRY], to=root, quarantine=workspace.quarantine
         )
         after = {path: _fingerprint(root / path) for path in before}
-        narrator.check("both are back, byte for byte", after == before, f"{len(after)} restored")
+        seen = f"{report.created} files created, {report.replaced} replaced"
+        both = report.healthy and after == before
+        narrator.check("both are back, byte for byte", both, seen)
         agents = workspace.registry.list()
         narrator.check("the registry is whole again", len(agents) == 3, f"{len(agents)} agents")
         kept = workspace.quarantine.list_entries()
