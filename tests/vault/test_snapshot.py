@@ -175,7 +175,8 @@ def test_special_files_are_recorded_and_not_read(
 ) -> None:
     import socket
 
-    assert sys.platform != "win32"
+    if sys.platform == "win32":
+        return
     tree = tmp_path / "tree"
     tree.mkdir()
     os.mkfifo(tree / "fifo")
