@@ -42,5 +42,7 @@ def check_database(path: Path) -> None:
 
 
 def _connect(path: Path, how: str, timeout: float) -> sqlite3.Connection:
-    address = quote(os.fsencode(path.absolute().as_posix()), safe="/:").lstrip("/")
+    # SQLite's addresses cannot spell the form that Windows has for long paths.
+    plain = path.absolute().as_posix().removeprefix("//?/")
+    address = quote(os.fsencode(plain), safe="/:").lstrip("/")
     return sqlite3.connect(f"file:///{address}?{how}", uri=True, timeout=timeout)
