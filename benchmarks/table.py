@@ -34,7 +34,7 @@ def print_table(results: Sequence[Result], facts: dict[str, Any], repeat: int) -
 def rows_of(result: Result) -> list[tuple[str, ...]]:
     """The cells of a result, a row for each peer."""
     case, ours = result.case, result.sides[0]
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for peer in result.sides[1:]:
         ratio, target = result.ratio(peer), case.target.get(peer.side.name)
         sign = "≥" if case.more_is_better else "≤"
@@ -46,8 +46,8 @@ def rows_of(result: Result) -> list[tuple[str, ...]]:
                 peer.side.name,
                 _number(peer),
                 case.unit,
-                "" if ratio is None else f"{ratio:.3g}×",
-                "" if target is None else f"{sign} {target:g}×",
+                "" if ratio is None else f"{ratio:.3g}x",
+                "" if target is None else f"{sign} {target:g}x",
                 _remarks(ours, peer),
             )
         )
@@ -56,7 +56,7 @@ def rows_of(result: Result) -> list[tuple[str, ...]]:
 
 def _number(one: Measured) -> str:
     if one.median is None:
-        return "–"
+        return "-"
     return f"{one.median:,.0f}" if one.median >= 100 else f"{one.median:.3g}"
 
 

@@ -64,6 +64,7 @@ class Driver:
                 for one in range(entries)
             }
             self._registry = cast("Registry", self._adapter.connect(Path(folder), agents))
+            self._registry.status(agent_id(0))  # warm
         return self._registry
 
 

@@ -131,7 +131,5 @@ def _empty(folder: Path) -> Path:
 
 def _size(store: Path) -> int:
     return sum(
-        os.lstat(os.path.join(folder, name)).st_size
-        for folder, _, names in os.walk(store)
-        for name in names
+        Path(folder, name).lstat().st_size for folder, _, names in os.walk(store) for name in names
     )

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+from holdfast.durable.files import Durability
 from holdfast.engines.urls import url_for
 from holdfast.queues import Queue
 
 
 class Connection:
     def __init__(self, folder: Path, power: bool) -> None:
-        durability = "power" if power else "process"
+        durability: Durability = "power" if power else "process"
         self._queue = Queue("jobs", url=url_for("file", folder), durability=durability)
 
     def put(self, body: dict[str, Any]) -> None:

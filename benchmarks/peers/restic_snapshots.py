@@ -1,4 +1,4 @@
-"""restic. It always encrypts; its cache lies beside the repository, so that nothing is left over."""
+"""restic. It always encrypts; its cache lies beside the repository and goes with it."""
 
 from pathlib import Path
 
