@@ -55,7 +55,9 @@ def holdfast() -> None:
 
 def _speak_utf8() -> None:
     """Read and write UTF-8 also in a pipe, where Windows has the old code pages."""
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Names that are no text are shown escaped; showing them is no reason to fail.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
