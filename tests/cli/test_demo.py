@@ -41,7 +41,7 @@ def test_a_claim_that_does_not_hold_is_told(holdfast: Runner, tmp_path: Path) ->
     assert done.returncode == 1, done.stderr
     failed = [claim for claim in facts(done.stdout)["claims"] if not claim["held"]]
     assert failed
-    assert all("restored" in claim["chapter"] for claim in failed)
+    assert any("restored" in claim["chapter"] for claim in failed)
 
 
 def test_the_demo_does_not_touch_what_is_there(holdfast: Runner, tmp_path: Path) -> None:

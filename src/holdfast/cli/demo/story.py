@@ -21,6 +21,10 @@ _RUN = "survey-demo"
 _BEFORE_THE_KILL = 5  # folders surveyed before the director is killed
 _LOST_AGENT = "agents/observatory-agent"
 _REGISTRY = "configs/agents/agent-registry.json"
+_PROVEN = (
+    "Proven: a killed run goes on with no finished step repeated, a snapshot restores\n"
+    "byte for byte, and a torn registry is refused, kept and brought back."
+)
 
 
 def tell(narrator: Narrator, folder: Path | None) -> Path:
@@ -206,6 +210,8 @@ def _conclude(narrator: Narrator, workspace: Workspace) -> None:
     root = workspace.layout.root
     narrator.say("")
     narrator.say(f"{held} of {len(narrator.claims)} claims held.", bold=True)
+    if narrator.all_held:
+        narrator.say(_PROVEN)
     narrator.say(f"The workspace is {root}, its backups {workspace.settings.backups}.")
     narrator.say("Try next:")
     for line in ("status", f"workflows show {_RUN}", f"logs --task {_RUN}", "backup list"):
