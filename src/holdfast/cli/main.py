@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
@@ -52,11 +53,22 @@ def holdfast() -> None:
     """The storage layer and safety net of a workspace of AI agents and MCP servers."""
 
 
+def _speak_utf8() -> None:
+    """Read and write UTF-8 also in a pipe, where Windows has the old code pages."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names that are no text are shown escaped; showing them is no reason to fail.
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command and exit: 0 healthy, 1 something is wrong, 2 wrong usage, 3 unreadable,
     4 refused, 5 something is missing, 130 interrupted."""
     from holdfast.cli.terminal import report
 
+    _speak_utf8()
     try:
         status = holdfast.main(standalone_mode=False)
     except BaseException as error:
