@@ -1,6 +1,6 @@
 """Bringing files back: planned first, what is replaced set aside, each file whole or not there.
 
-The order: folders, files (by several threads), further hard links, then symbolic links, and last
+The order: folders, files, further hard links, then symbolic links, and last
 the folders' modes and times. Nothing is written through a link, as no link is made before the end
 and none that is there is followed.
 """
@@ -10,10 +10,8 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import islice
 from pathlib import Path
 
 from holdfast.durable.faults import fault_point
@@ -27,8 +25,7 @@ from holdfast.vault.entries import Entry, Problem, printable
 from holdfast.vault.plan import Planner, Step
 from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
 
-_THREADS = 2
-_BATCH = 64  # files that one thread writes in a row: they lie in the same frames
+_TELL_EVERY = 64  # files
 _FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
@@ -72,7 +69,7 @@ class Restorer:
     progress: Progress | None = None
     quarantined: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
-    _done: list[int] = field(default_factory=lambda: [0, 0])
+    _size_done: int = 0
 
     def __post_init__(self) -> None:
         self._planner = Planner(self.target, self.reader.index, self.settled_before)
@@ -141,11 +138,12 @@ class Restorer:
         """Write all files; returns the further names of files that have several."""
         first: dict[str, Entry] = {}
         later: list[tuple[Step, Entry]] = []
-        batches = _batches(self._files(steps, first, later))
-        with ThreadPoolExecutor(_THREADS, thread_name_prefix="holdfast-restore") as pool:
-            for _ in pool.map(self._write_batch, batches):
-                if self.progress is not None:
-                    self.progress(*self._done)
+        # One thread: a second one was measured to be slower, both wait for the same file system.
+        for count, step in enumerate(self._files(steps, first, later)):
+            self._attempt(step.entry, partial(self._write_file, step))
+            self._size_done += step.entry.size
+            if self.progress is not None and count % _TELL_EVERY == 0:
+                self.progress(count, self._size_done)
         return later
 
     def _files(
@@ -161,12 +159,6 @@ class Restorer:
                     later.append((step, known))
                     continue
             yield step
-
-    def _write_batch(self, steps: list[Step]) -> None:
-        for step in steps:
-            self._attempt(step.entry, partial(self._write_file, step))
-            self._done[0] += 1
-            self._done[1] += step.entry.size
 
     def _write_file(self, step: Step) -> None:
         entry = step.entry
@@ -263,11 +255,6 @@ def _describe(place: str, entry: Entry) -> None:
         return
     os.chmod(place, entry.mode)  # noqa: PTH101
     os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns))
-
-
-def _batches(steps: Iterator[Step]) -> Iterator[list[Step]]:
-    while batch := list(islice(steps, _BATCH)):
-        yield batch
 
 
 def _temporary() -> str:
