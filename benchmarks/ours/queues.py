@@ -1,16 +1,15 @@
 """The file journal."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from holdfast.durable.files import Durability
 from holdfast.engines.urls import url_for
 from holdfast.queues import Queue
 
 
 class Connection:
     def __init__(self, folder: Path, power: bool) -> None:
-        durability: Durability = "power" if power else "process"
+        durability: Literal["process", "power"] = "power" if power else "process"
         self._queue = Queue("jobs", url=url_for("file", folder), durability=durability)
 
     def put(self, body: dict[str, Any]) -> None:
