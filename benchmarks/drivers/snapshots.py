@@ -7,6 +7,7 @@ import filecmp
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,11 +95,11 @@ class _Clock:
 
 def _wait(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
     """The exit status and the peak memory in bytes, 0 where the system does not tell."""
-    if os.name == "nt":
+    if sys.platform == "win32":
         return process.wait(), 0
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
-    unit = 1 if os.uname().sysname == "Darwin" else 1024
+    unit = 1 if sys.platform == "darwin" else 1024
     return process.returncode, usage.ru_maxrss * unit
 
 

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from tests.conftest import SOURCE, Runner, require_program
 
 # As many files as in a real one, and tiny: what is tried here is their number.
 SHAPE = Shape(packages=30_000, modules=19_500, libraries=11_000, text=150, logs=80_000, database=1)
+TRUSTED_AGE = 3_000_000_000  # nanoseconds; more than a snapshot asks of a file's times
 FEWER = SHAPE.divided(20)
 
 
@@ -35,6 +37,7 @@ def test_an_unchanged_tree_is_backed_up_without_opening_a_file(
     assert done.returncode == 0, done.stderr
     assert listing(tree) == before
 
+    grow_old(before)
     done = holdfast("backup", "create", "--everything", "--json", "-w", tree)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["snapshot"]["totals"]["files"] >= files
@@ -77,9 +80,18 @@ def opened_under_strace(
     `-y` resolves the folder of an openat, so that paths relative to a descriptor are seen too.
     """
     calls = "trace=open,openat,openat2"
-    strace = [require_program("strace"), "-f", "-qq", "-y", "-s", "4096", "-e", calls, "-o", trace]
+    strace = [require_program("strace"), "-f", "-qq", "-y", "-s", "4096", "-e", calls]
     # Only the calls that are traced stop the process: 80,000 lstat calls pass at full speed.
-    command = [*strace, "--seccomp-bpf", sys.executable, "-m", "holdfast", *arguments]
+    command = [
+        *strace,
+        "-o",
+        str(trace),
+        "--seccomp-bpf",
+        sys.executable,
+        "-m",
+        "holdfast",
+        *arguments,
+    ]
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     names = set()
@@ -111,6 +123,13 @@ def opened_by_audit(
     done = subprocess.run(command, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     return done.stdout.decode(), set(trace.read_text("utf-8").splitlines())
+
+
+def grow_old(files: dict[str, tuple[int, int]]) -> None:
+    """Wait until no file is so young that a snapshot must not trust its time."""
+    newest = max(changed for _, changed in files.values())
+    while time.time_ns() - newest < TRUSTED_AGE:
+        time.sleep(0.1)
 
 
 def listing(tree: Path) -> dict[str, tuple[int, int]]:
