@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from holdfast import logs, workflows
 
 SOURCE = Path(__file__).parent.parent / "src"
 
@@ -40,6 +42,14 @@ def require_program(name: str) -> str:
     require(found is not None, f"the program {name}")
     assert found is not None
     return found
+
+
+@pytest.fixture(autouse=True)
+def _no_workspace_stays_open() -> Iterator[None]:
+    """`open_workspace` chooses the process's logs and engine; no test chooses for the next."""
+    yield
+    logs.use_directory(None)
+    workflows.provide_engine(None)
 
 
 Runner = Callable[..., subprocess.CompletedProcess[str]]

@@ -102,7 +102,7 @@ def test_kill_9_at_random_instants_loses_nothing_acknowledged(tmp_path: Path) ->
     registry.add("first", path="/first")
     acknowledged = {"first"}
     moments = random.Random(20261123)
-    for number in range(60):
+    for number in range(25):
         writer = start(tmp_path, f"r{number}", "10000")
         assert writer.stdout is not None
         acknowledged.add(writer.stdout.readline().strip())
