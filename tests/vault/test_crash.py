@@ -89,6 +89,21 @@ def test_killed_at_every_fault_point_of_a_snapshot(tmp_path: Path) -> None:
     check(vault, tmp_path, first, before)
 
 
+def test_the_making_of_a_vault_killed_anywhere_is_completed_by_the_next(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    (tree / "file").write_bytes(b"content")
+    points = visited(SNAPSHOT, tmp_path / "traced", tree, trace=tmp_path / "trace")
+    assert "vault.begun" in points
+    for number, point in enumerate(points):
+        place = tmp_path / f"vault-{number}"
+        faults = environment(f"{point}=crash@1")
+        ended = subprocess.run(child(SNAPSHOT, place, tree), env=faults, check=False)
+        assert ended.returncode != 0, point
+        subprocess.run(child(SNAPSHOT, place, tree), env=environment(), check=True)
+        assert Vault.open(place).verify(full=True).healthy
+
+
 @pytest.mark.slow
 def test_killed_at_random_during_a_snapshot(tmp_path: Path) -> None:
     tree = make_tree(tmp_path / "tree")

@@ -150,7 +150,7 @@ def verify(terminal: Terminal, snapshot: str | None, full: bool) -> int:
     outcome = "healthy" if report.healthy else f"{len(report.findings)} finding(s)"
     terminal.emit(
         {"healthy": report.healthy, **msgspec.to_builtins(report)},
-        f"{report.snapshots} snapshots, {report.packs} packs, "
+        f"snapshots: {report.snapshots}, packs: {report.packs}, "
         f"{report.files_restored} files restored and compared: {outcome}",
     )
     return 0 if report.healthy else 1

@@ -77,14 +77,16 @@ def logs(
     if terminal.json:
         terminal.emit([record.data for record in found], "")
     else:
-        _print(found, for_people=terminal.for_people, at_once=follow)
+        printed = _print(found, for_people=terminal.for_people, at_once=follow)
+        if not printed:
+            terminal.note("No log line matches.")
     _report_unreadable(found)
 
 
-def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> None:
-    """Columns for people, else the lines byte for byte."""
-    stream = sys.stdout.buffer
-    for record in records:
+def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> int:
+    """Columns for people, else the lines byte for byte; returns how many."""
+    stream, printed = sys.stdout.buffer, 0
+    for printed, record in enumerate(records, start=1):  # noqa: B007
         if for_people:
             click.echo(_for_people(record))
         else:
@@ -92,6 +94,7 @@ def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> N
             if at_once:
                 stream.flush()
     stream.flush()
+    return printed
 
 
 def _for_people(record: "Record") -> str:

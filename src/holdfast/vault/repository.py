@@ -22,13 +22,16 @@ import msgspec
 from blake3 import blake3
 
 from holdfast.durable.documents import convert, read_document, write_document
-from holdfast.durable.files import make_folder, read_bytes, write_atomic
+from holdfast.durable.faults import fault_point
+from holdfast.durable.files import is_temporary, make_folder, read_bytes, write_atomic
 from holdfast.durable.names import long_path
 from holdfast.errors import ConflictError, CorruptError, NotFoundError, storage_errors
 from holdfast.vault.entries import FORMAT_VERSION
 
 PACK, LINES = ".tar.zst", ".jsonl.zst"
 _FILE_MODE = 0o600
+# What a making that was interrupted may have left.
+_OWN_NAMES = {"packs", "index", "snapshots", "proofs", "tmp", ".gitignore"}
 
 
 class Description(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,12 +70,15 @@ class Repository:
         """Make a vault at `root`, or open the one there. Raises `ConflictError`."""
         if long_path(root / "vault.json").exists():
             return cls.open(root)
-        if long_path(root).exists() and any(_names(root)):
+        if any(name not in _OWN_NAMES and not is_temporary(name) for name in _names(root)):
             raise ConflictError("the folder is no vault and is not empty", path=root)
         description = Description(uuid.uuid4().hex, datetime.now(UTC))
         repository = cls(root, description)
         for folder in (root, *repository._folders()):
             make_folder(folder, private=True)
+        # A home that is a git repository must not take its own backups in.
+        write_atomic(root / ".gitignore", b"*\n", mode=_FILE_MODE)
+        fault_point("vault.begun")
         try:
             write_document(root / "vault.json", description, mode=_FILE_MODE, exclusive=True)
         except ConflictError:
