@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import version
@@ -24,7 +23,7 @@ def peer_python() -> Path:
     wanted = sha256(REQUIREMENTS.read_bytes() + sys.version.encode()).hexdigest()
     if not stamp.exists() or stamp.read_text("utf-8") != wanted:
         print("installing the peers into .bench/venv …", file=sys.stderr, flush=True)
-        venv.create(ENVIRONMENT, clear=True, with_pip=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], check=True)
         for requirement in _requirements():
             _install(python, requirement)
         stamp.write_text(wanted, "utf-8")
