@@ -22,6 +22,7 @@ COMMANDS = {
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, verify."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
+    "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),
 }
 
 
@@ -70,7 +71,7 @@ def main() -> None:
 
     _speak_utf8()
     try:
-        status = holdfast.main(standalone_mode=False)
+        status = holdfast.main(prog_name="holdfast", standalone_mode=False)
     except BaseException as error:
         sys.exit(report(error, as_json="--json" in sys.argv[1:]))
     sys.exit(status if isinstance(status, int) else 0)
