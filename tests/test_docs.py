@@ -1,6 +1,7 @@
-"""The shell commands of docs/stores.md read a real workspace without Holdfast."""
+"""The examples of README.md and docs/ do what the text around them says."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -8,10 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.workspace.creation import create
 from tests.conftest import Runner, require_program
 
-PAGE = Path(__file__).parent.parent / "docs" / "stores.md"
-EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```sh\n(.*?)```", re.DOTALL)
+ROOT = Path(__file__).parent.parent
+EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```\w+\n(.*?)```", re.DOTALL)
+POSIX_SHELL = pytest.mark.skipif(
+    sys.platform == "win32", reason="the commands are for a POSIX shell"
+)
+
+
+def examples(page: str) -> dict[str, str]:
+    """The marked examples of a page, by name."""
+    return dict(EXAMPLE.findall((ROOT / page).read_text(encoding="utf-8")))
 
 
 @pytest.fixture
@@ -22,13 +32,52 @@ def workspace(holdfast: Runner, tmp_path: Path) -> Path:
     return Path(json.loads(done.stdout)["workspace"])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="the page's commands are for a POSIX shell")
+@POSIX_SHELL
+def test_the_commands_of_the_readme(tmp_path: Path) -> None:
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [require_program("sh"), "-euc", examples("README.md")["shell"]],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "3 found: 3 new" in done.stdout
+    assert "proven with" in done.stdout
+    assert (tmp_path / "development/agents/director-agent.py").is_file()
+
+
+def test_the_program_of_the_readme(tmp_path: Path) -> None:
+    root = create(tmp_path / "development", home=tmp_path).layout.root
+    (root / "bees.txt").write_text("hum hum hum", encoding="utf-8")
+    (root / "wasps.txt").write_text("buzz", encoding="utf-8")
+    (root / "program.py").write_text(examples("README.md")["python"], encoding="utf-8")
+    for _ in range(2):  # the second time, the run is finished already
+        done = subprocess.run(
+            [sys.executable, "program.py"],
+            cwd=root,
+            env={**os.environ, "HOLDFAST_WORKSPACE": ""},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip() == "{'bees.txt': 3, 'wasps.txt': 1}"
+    line = json.loads((root / "logs/worker.log").read_text(encoding="utf-8").splitlines()[0])
+    assert (line["message"], line["topic"]) == ("Working", "bees")
+
+
+@POSIX_SHELL
 def test_the_stores_are_readable_without_holdfast(workspace: Path) -> None:
     shell = require_program("sh")
     for program in ("jq", "sqlite3"):
         require_program(program)
     outputs: dict[str, str] = {}
-    for name, commands in EXAMPLE.findall(PAGE.read_text(encoding="utf-8")):
+    for name, commands in examples("docs/stores.md").items():
         done = subprocess.run(
             [shell, "-euc", commands],
             cwd=workspace,

@@ -1,13 +1,13 @@
-"""The vault's front: snapshots taken, listed, verified and restored."""
+"""The vault's front: snapshots taken, listed, verified and restored.
+
+What does the work is imported when it is needed: whoever only lists snapshots waits for none of it.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.durable.quarantine import Quarantine
-from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.create import Order, take_snapshot
 from holdfast.vault.entries import Entry, Header
-from holdfast.vault.index import Index
 from holdfast.vault.proof import last_proof
 from holdfast.vault.reports import (
     Progress,
@@ -18,9 +18,7 @@ from holdfast.vault.reports import (
     VerifyReport,
 )
 from holdfast.vault.repository import Repository
-from holdfast.vault.restore import Restorer, select
 from holdfast.vault.snapshots import Snapshot, list_snapshots, resolve
-from holdfast.vault.verify import verify
 
 
 class Vault:
@@ -67,6 +65,8 @@ class Vault:
         this returns, the snapshot survives a power cut. Raises `NotFoundError`, `UsageError`,
         `StorageError`, `UnreadableError`.
         """
+        from holdfast.vault.create import Order, take_snapshot
+
         order = Order(
             root.absolute(), excludes, tags, everything, workspace_id, workspace_name, progress
         )
@@ -96,6 +96,8 @@ class Vault:
 
         With `full` every byte of every pack is read and compared. Damage is in the report.
         """
+        from holdfast.vault.verify import verify
+
         if ref is None:
             identities = self._repository.identities(self._repository.snapshots)
         else:
@@ -120,6 +122,10 @@ class Vault:
         durability ``process``. Raises `NotFoundError`, `RefusedError`, `UnreadableError`,
         `StorageError` when the disk is full; what else goes wrong is in the report's `problems`.
         """
+        from holdfast.vault.chunks import ChunkReader
+        from holdfast.vault.index import Index
+        from holdfast.vault.restore import Restorer, select
+
         identity = self.resolve(ref)
         snapshot = Snapshot(self._repository, identity)
         entries = select(snapshot.entries(), paths)
