@@ -57,7 +57,8 @@ def test_the_seeds_partial_recovery(layout: Layout) -> None:
     backup = layout.home / "backup/agents/director-agent"
     backup.mkdir(parents=True)
     (backup / "main.py").write_text('"""Directs."""\n', encoding="utf-8")
-    shutil.copytree(backup, layout.agents / "production/director-agent")
+    restored = layout.agents / "production/director-agent"
+    shutil.copytree(backup, restored, copy_function=shutil.copy)
     (layout.agents / "director-agent.py").unlink()
     line = (
         "from shared.libraries.agent_registry import get_registry; "
