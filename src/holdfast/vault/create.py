@@ -124,9 +124,7 @@ class _Sample:
 class _Work:
     """One snapshot being taken."""
 
-    def __init__(
-        self, repository: Repository, order: Order, index: Index, parent: Parent
-    ) -> None:
+    def __init__(self, repository: Repository, order: Order, index: Index, parent: Parent) -> None:
         self.packs: PackWriter | None = None
         self.sample = _Sample()
         self._repository = repository

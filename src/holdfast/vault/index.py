@@ -123,9 +123,7 @@ class Index:
         for chunk in record.chunks:
             places[chunk.id] = high | chunk.offset << _BITS | chunk.length
 
-    def _look_at_pack(
-        self, record: FrameRecord, repository: Repository, size: int | None
-    ) -> None:
+    def _look_at_pack(self, record: FrameRecord, repository: Repository, size: int | None) -> None:
         where = repository.relative(repository.pack_path(record.pack))
         if size is None:
             self.findings.append(Finding(where, "the pack is missing"))

@@ -187,5 +187,3 @@ def _visit(point: str, repository: Repository) -> None:
         fault_point(point)
     except OSError as error:
         raise storage_error(error, repository.root, "write to the vault") from error
-
-

@@ -47,9 +47,7 @@ def prove(
     return record(repository, snapshot, entries, full=False), []
 
 
-def record(
-    repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool
-) -> Proof:
+def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool) -> Proof:
     """Note that `snapshot` was checked just now by restoring `entries`."""
     size = sum(entry.size for entry in entries)
     how = "full" if full else "sample"

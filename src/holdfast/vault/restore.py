@@ -232,7 +232,9 @@ class Restorer:
         for step in reversed(steps):
             if step.entry.kind == "folder" and not step.refusal:
                 place = self._planner.place(step.entry.path)
-                self._attempt(step.entry, lambda place=place, step=step: _describe(place, step.entry))
+                self._attempt(
+                    step.entry, lambda place=place, step=step: _describe(place, step.entry)
+                )
 
     def _attempt(self, entry: Entry, work: Callable[[], None]) -> None:
         try:

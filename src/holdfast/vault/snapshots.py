@@ -101,7 +101,9 @@ class Snapshot:
 
 def list_snapshots(repository: Repository) -> list[SnapshotInfo]:
     """All snapshots, oldest first; those whose header cannot be read say so in `damage`."""
-    found = [_info(repository, identity) for identity in repository.identities(repository.snapshots)]
+    found = [
+        _info(repository, identity) for identity in repository.identities(repository.snapshots)
+    ]
     return sorted(found, key=lambda info: (info.started_at, info.ended_at, info.id))
 
 

@@ -165,5 +165,3 @@ def _hash_of(path: Path) -> str | None:
     except OSError:
         return None
     return state.hexdigest()
-
-
