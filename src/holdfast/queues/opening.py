@@ -25,6 +25,10 @@ def open_store(url: str, name: str, durability: Durability) -> QueueStore:
         from holdfast.queues.stores.file import FileQueueStore
 
         return FileQueueStore(engine.require_path() / name, durability=durability)
+    if engine.scheme == "sqlite":
+        from holdfast.queues.stores.sqlite import SqliteQueueStore
+
+        return SqliteQueueStore(engine.require_path(), name, durability=durability)
     if engine.scheme != "memory":
         raise _no_queues_on(engine.scheme)
     if durability == "power":
@@ -44,14 +48,19 @@ def list_queues(url: str) -> list[str]:
     if engine.scheme == "memory":
         with _lock:
             return sorted(_in_memory)
-    if engine.scheme != "file":
-        raise _no_queues_on(engine.scheme)
-    from holdfast.queues.stores.file import queue_names
+    if engine.scheme == "file":
+        from holdfast.queues.stores import file
 
-    return queue_names(engine.require_path())
+        return file.queue_names(engine.require_path())
+    if engine.scheme == "sqlite":
+        from holdfast.queues.stores import sqlite
+
+        return sqlite.queue_names(engine.require_path())
+    raise _no_queues_on(engine.scheme)
 
 
 def _no_queues_on(scheme: str) -> UsageError:
     return UsageError(
-        f"there are no queues on the engine {scheme}://", hint="use memory:// or file:///dir"
+        f"there are no queues on the engine {scheme}://",
+        hint="use memory://, file:///dir or sqlite:///path",
     )

@@ -206,6 +206,10 @@ class Queue:
         """Give messages out again."""
         self._store.pause(False)
 
+    def depth(self, limit: int) -> int:
+        """How many messages wait or are leased, counted up to `limit`; cheap for small limits."""
+        return self._store.depth(limit)
+
     def stats(self) -> Stats:
         """Counts of ready, delayed, leased and dead messages, and the oldest one's age."""
         return self._store.stats(self._clock())

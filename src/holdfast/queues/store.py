@@ -50,8 +50,8 @@ class StoredMessage(msgspec.Struct, frozen=True, gc=False):
 class Stats(msgspec.Struct, frozen=True, rename="camel"):
     """A queue at one moment; `oldest_age` is in seconds (None: nothing waits or is leased).
 
-    `blocked` messages wait for an earlier one of their group. `recovered` counts the bytes of unfinished writes that crashed processes left and this handle
-    has cut off.
+    `blocked` messages wait for an earlier one of their group. `recovered` counts the bytes of
+    unfinished writes that crashed processes left and this handle has cut off.
     """
 
     ready: int

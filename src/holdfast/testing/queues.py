@@ -256,6 +256,7 @@ class QueueSuite:
 
     def test_releasing_does_not_count_as_an_attempt(self, queue: Queue, clock: Clock) -> None:
         queue.put("a")
+        clock.advance(0.001)
         queue.put("b", group="g")
         for _ in range(5):
             receipts = [message.receipt for message in queue.take(2)]
@@ -266,16 +267,15 @@ class QueueSuite:
         assert [(one.body, one.attempts) for one in queue.take(9)] == [("a", 1), ("b", 1)]
 
     def test_the_depth_counts_what_is_not_dead(self, tmp_path: Path, clock: Clock) -> None:
-        store = self.open_store(tmp_path)
-        with Queue("suite", clock=clock, store=store, max_attempts=1) as queue:
-            assert store.depth(10) == 0
+        with self.open_queue(tmp_path, clock, max_attempts=1) as queue:
+            assert queue.depth(10) == 0
             queue.put_many("abcd")
             queue.put("later", delay=60)
             queue.put("first", group="g")
             queue.put("second", group="g")
             queue.take()
             queue.take()[0].nack()
-            assert (store.depth(4), store.depth(100)) == (4, 6)
+            assert (queue.depth(4), queue.depth(100)) == (4, 6)
 
     def test_peeking_takes_nothing(self, queue: Queue) -> None:
         queue.put_many("ab")

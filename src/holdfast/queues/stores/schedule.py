@@ -7,9 +7,10 @@ only while it agrees with its entry. No locking: the engine's lock covers it.
 
 from heapq import heapify, heappop, heappush, nsmallest
 
+from holdfast.queues.stores.clock import ClockWatch
+
 READY, DELAYED, LEASED, DEAD, BLOCKED = range(5)
 
-_CLOCK_TOLERANCE = 1.0  # seconds the clock may step back before leases are looked at anew
 _STALE_ITEMS = 4096  # items beyond the live ones that a heap may hold before it is cleaned
 
 
@@ -87,7 +88,7 @@ class Schedule:
         self._delayed: list[tuple[float, int]] = []
         self._leases: list[tuple[float, int]] = []
         self._dead: dict[int, None] = {}  # in the order they died
-        self._latest = 0.0
+        self._clock = ClockWatch()
 
     def add(self, entry: Entry, place: int | None = None) -> None:
         """A message enters; without `place` it is ready, or delayed when it has a due time.
@@ -169,9 +170,8 @@ class Schedule:
 
         The latter keeps its token: a late ack is fine until somebody else takes the message.
         """
-        if now < self._latest - _CLOCK_TOLERANCE:
+        if self._clock.stepped_back(now):
             self._shorten_leases(now)
-        self._latest = now
         while self._delayed and self._delayed[0][0] <= now:
             due, id_ = heappop(self._delayed)
             entry = self.entries.get(id_)
