@@ -16,7 +16,7 @@ from tests.conftest import SOURCE
 from tests.queues.workers import open_small, work
 
 ROOT = SOURCE.parent
-ENGINES = ("file", "sqlite")
+ENGINES = ("file", "sqlite", "redis")
 KILLED = (-9, 15)  # SIGKILL; TerminateProcess(15)
 
 
@@ -111,6 +111,7 @@ POINTS = {
         "queue.compacted",
     ],
     "sqlite": ["queue.sqlite.written", "queue.sqlite.committed"],
+    "redis": ["queue.redis.asked", "queue.redis.answered"],
 }
 
 

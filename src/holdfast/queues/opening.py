@@ -29,6 +29,10 @@ def open_store(url: str, name: str, durability: Durability) -> QueueStore:
         from holdfast.queues.stores.sqlite import SqliteQueueStore
 
         return SqliteQueueStore(engine.require_path(), name, durability=durability)
+    if engine.scheme in ("redis", "rediss"):
+        from holdfast.queues.stores.redis import RedisQueueStore
+
+        return RedisQueueStore(engine, name, durability=durability)
     if engine.scheme != "memory":
         raise _no_queues_on(engine.scheme)
     if durability == "power":
@@ -56,6 +60,10 @@ def list_queues(url: str) -> list[str]:
         from holdfast.queues.stores import sqlite
 
         return sqlite.queue_names(engine.require_path())
+    if engine.scheme in ("redis", "rediss"):
+        from holdfast.queues.stores import redis
+
+        return redis.queue_names(engine)
     raise _no_queues_on(engine.scheme)
 
 
