@@ -16,7 +16,7 @@ from tests.conftest import SOURCE
 from tests.queues.workers import open_small, work
 
 ROOT = SOURCE.parent
-ENGINES = ("file", "sqlite", "redis")
+ENGINES = ("file", "sqlite", "redis", "postgres")
 KILLED = (-9, 15)  # SIGKILL; TerminateProcess(15)
 
 
@@ -111,6 +111,12 @@ POINTS = {
         "queue.compacted",
     ],
     "sqlite": ["queue.sqlite.written", "queue.sqlite.committed"],
+    "postgres": [
+        "queue.postgres.asked",
+        "queue.postgres.answered",
+        "queue.postgres.written",
+        "queue.postgres.committed",
+    ],
     "redis": ["queue.redis.asked", "queue.redis.answered"],
 }
 

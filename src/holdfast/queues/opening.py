@@ -33,6 +33,10 @@ def open_store(url: str, name: str, durability: Durability) -> QueueStore:
         from holdfast.queues.stores.redis import RedisQueueStore
 
         return RedisQueueStore(engine, name, durability=durability)
+    if engine.scheme == "postgresql":
+        from holdfast.queues.stores.postgres import PostgresQueueStore
+
+        return PostgresQueueStore(engine, name, durability=durability)
     if engine.scheme != "memory":
         raise _no_queues_on(engine.scheme)
     if durability == "power":
@@ -64,11 +68,15 @@ def list_queues(url: str) -> list[str]:
         from holdfast.queues.stores import redis
 
         return redis.queue_names(engine)
+    if engine.scheme == "postgresql":
+        from holdfast.queues.stores import postgres
+
+        return postgres.queue_names(engine)
     raise _no_queues_on(engine.scheme)
 
 
 def _no_queues_on(scheme: str) -> UsageError:
     return UsageError(
         f"there are no queues on the engine {scheme}://",
-        hint="use memory://, file:///dir or sqlite:///path",
+        hint="use file:///dir for readable files",
     )

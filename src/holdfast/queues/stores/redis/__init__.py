@@ -138,7 +138,7 @@ class RedisQueueStore:
             self._client.hset(self._keys[0], "paused", int(paused))
 
     def depth(self, limit: int) -> int:
-        return min(limit, self._call("depth"))
+        return min(limit, int(self._call("depth")))
 
     def stats(self, now: float) -> Stats:
         ready, delayed, leased, dead, blocked, paused, oldest = self._call("stats", repr(now))
