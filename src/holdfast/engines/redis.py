@@ -97,7 +97,7 @@ def _translated(error: "RedisError", url: EngineUrl) -> HoldfastError:
 
     text = str(error).strip() or type(error).__name__
     kind: type[HoldfastError] = StorageError
-    if text.startswith("OOM") or isinstance(error, exceptions.OutOfMemoryError):
+    if "OOM command not allowed" in text or isinstance(error, exceptions.OutOfMemoryError):
         what, hint = "is out of memory", "raise maxmemory; the data is untouched"
     elif "max number of clients" in text:
         kind, what, hint = BusyError, "has too many clients", f"raise maxclients, or {_RETRY}"
@@ -109,7 +109,7 @@ def _translated(error: "RedisError", url: EngineUrl) -> HoldfastError:
         what, hint = "does not permit it", "grant the command to the user with ACL SETUSER"
     elif isinstance(error, exceptions.ReadOnlyError):
         what, hint = "is read-only", "connect to the primary server"
-    elif text.startswith("MISCONF"):
+    elif "MISCONF" in text:
         what, hint = "cannot write to its disk", "free some space there; see the log of the server"
     elif isinstance(error, (exceptions.ConnectionError, exceptions.TimeoutError)):
         what, hint = "lost the connection", _LOST
