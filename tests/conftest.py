@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 
 from holdfast import logs, workflows
 
+pytest_plugins = ["tests.servers"]
+
 SOURCE = Path(__file__).parent.parent / "src"
 
 # No test measures time; a slow machine or a slow disk is no failure.

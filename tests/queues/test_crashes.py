@@ -11,23 +11,37 @@ from pathlib import Path
 import pytest
 
 from holdfast.durable.faults import armed
+from holdfast.engines.urls import url_for
 from tests.conftest import SOURCE
 from tests.queues.workers import open_small, work
 
 ROOT = SOURCE.parent
+ENGINES = ("file", "sqlite", "redis", "postgres")
 KILLED = (-9, 15)  # SIGKILL; TerminateProcess(15)
 
 
-def start(
-    folder: Path, name: str, seed: int, count: int, faults: str = ""
-) -> subprocess.Popen[str]:
+def new_url(request: pytest.FixtureRequest, engine: str, folder: Path) -> str:
+    """The URL of an engine that holds nothing yet."""
+    if engine in ("file", "sqlite"):
+        return url_for(engine, folder / "queues")
+    url: str = request.getfixturevalue(f"{engine}_url")
+    return url
+
+
+@pytest.fixture(params=ENGINES)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each engine that outlives a process."""
+    return new_url(request, request.param, tmp_path)
+
+
+def start(url: str, notes: Path, seed: int, count: int, faults: str = "") -> subprocess.Popen[str]:
     """A real child process that works on the queue."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(SOURCE), str(ROOT)]),
         "HOLDFAST_FAULTS": faults,
     }
-    command = [sys.executable, "-m", "tests.queues.workers", str(folder), str(folder / name)]
+    command = [sys.executable, "-m", "tests.queues.workers", url, str(notes)]
     return subprocess.Popen(
         [*command, str(seed), str(count)],
         cwd=ROOT,
@@ -53,7 +67,7 @@ def wait_for_notes(path: Path) -> None:
         time.sleep(0.01)
 
 
-def check(folder: Path, deaths: int) -> None:
+def check(url: str, folder: Path, deaths: int) -> None:
     """Drain the queue: every message noted as put is noted as acked once, or comes out now.
 
     One note per death may be missing: the child was killed between the call and the note.
@@ -63,7 +77,7 @@ def check(folder: Path, deaths: int) -> None:
     put = {line[4:] for line in noted if line.startswith("put ")}
     acked = {line[4:] for line in noted if line.startswith("ack ")}
     time.sleep(0.35)  # the leases of the dead run out
-    with open_small(folder) as queue:
+    with open_small(url) as queue:
         left: list[str] = []
         while messages := queue.take(100, lease=60, wait=0.05):
             left.extend(message.body for message in messages)
@@ -77,53 +91,74 @@ def check(folder: Path, deaths: int) -> None:
     assert len(put - acked - set(left)) <= deaths  # acked, and killed before it could note so
 
 
-def visited(folder: Path) -> dict[str, int]:
+def visited(url: str, folder: Path) -> dict[str, int]:
     """Every fault point that the work passes, and how often."""
     with armed("") as visits:
-        work(folder, folder / "notes-visits", seed=7, count=150)
+        work(url, folder / "visits", seed=7, count=150)
     return {name: times for name, times in visits.items() if name.startswith("queue.")}
 
 
-POINTS = [
-    "queue.append",
-    "queue.appended",
-    "queue.segment.begun",
-    "queue.segment.rolled",
-    "queue.ledger.append",
-    "queue.ledger.appended",
-    "queue.ledger.rolled",
-    "queue.checkpoint.written",
-    "queue.compacted",
-]
+POINTS = {
+    "file": [
+        "queue.append",
+        "queue.appended",
+        "queue.segment.begun",
+        "queue.segment.rolled",
+        "queue.ledger.append",
+        "queue.ledger.appended",
+        "queue.ledger.rolled",
+        "queue.checkpoint.written",
+        "queue.compacted",
+    ],
+    "sqlite": ["queue.sqlite.written", "queue.sqlite.committed"],
+    "postgres": [
+        "queue.postgres.asked",
+        "queue.postgres.answered",
+        "queue.postgres.written",
+        "queue.postgres.committed",
+    ],
+    "redis": ["queue.redis.asked", "queue.redis.answered"],
+}
 
 
-def test_the_work_passes_every_point(tmp_path: Path) -> None:
-    assert set(visited(tmp_path)) == set(POINTS)
+@pytest.mark.parametrize("engine", POINTS)
+def test_the_work_passes_every_point(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: str
+) -> None:
+    assert set(visited(new_url(request, engine, tmp_path), tmp_path)) == set(POINTS[engine])
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_killed_at_a_point(tmp_path: Path, point: str) -> None:
+@pytest.mark.parametrize(
+    ("engine", "point"), [(engine, point) for engine in POINTS for point in POINTS[engine]]
+)
+def test_killed_at_a_point(
+    request: pytest.FixtureRequest, tmp_path: Path, engine: str, point: str
+) -> None:
     (tmp_path / "counted").mkdir()
-    times = visited(tmp_path / "counted")
+    counted = new_url(request, engine, tmp_path / "counted")
+    times = visited(counted, tmp_path / "counted")
+    with open_small(counted) as queue:
+        queue.purge()
     for visit in sorted({1, max(1, times[point] // 2)}):
         folder = tmp_path / str(visit)
         folder.mkdir()
-        child = start(folder, "notes-1", 7, 150, f"{point}=crash@{visit}")
+        url = new_url(request, engine, folder)
+        child = start(url, folder / "notes-1", 7, 150, f"{point}=crash@{visit}")
         _, errors = child.communicate(timeout=60)
         assert child.returncode in KILLED, errors
-        after = start(folder, "notes-2", 8, 150)  # goes on at once, leases and all
+        after = start(url, folder / "notes-2", 8, 150)  # goes on at once, leases and all
         _, errors = after.communicate(timeout=60)
         assert after.returncode == 0, errors
-        check(folder, deaths=1)
+        check(url, folder, deaths=1)
 
 
-def test_killed_at_random_instants(tmp_path: Path) -> None:
+def test_killed_at_random_instants(url: str, tmp_path: Path) -> None:
     chance = random.Random(11)
     together, rounds = (3, 6) if sys.platform != "win32" else (2, 2)
     deaths = 0
     for round_ in range(rounds):
         children = [
-            start(tmp_path, f"notes-{round_}-{n}", round_ * 10 + n, 100_000)
+            start(url, tmp_path / f"notes-{round_}-{n}", round_ * 10 + n, 100_000)
             for n in range(together)
         ]
         for n in range(together):
@@ -138,13 +173,13 @@ def test_killed_at_random_instants(tmp_path: Path) -> None:
             assert not errors
             deaths += 1
     assert any(line.startswith("ack ") for line in notes(tmp_path))
-    check(tmp_path, deaths)
+    check(url, tmp_path, deaths)
 
 
 if sys.platform != "win32":
 
-    def test_forked_children_share_the_queue(tmp_path: Path) -> None:
-        with open_small(tmp_path) as queue:
+    def test_forked_children_share_the_queue(url: str) -> None:
+        with open_small(url) as queue:
             queue.put("before")
             children = []
             for seed in range(3):

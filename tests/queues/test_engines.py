@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
+from hypothesis.stateful import run_state_machine_as_test
 
+from holdfast.engines.urls import parse_url
 from holdfast.queues import QueueStore
 from holdfast.queues.stores.file import FileQueueStore
 from holdfast.queues.stores.memory import MemoryQueueStore
+from holdfast.queues.stores.postgres import PostgresQueueStore
+from holdfast.queues.stores.redis import RedisQueueStore
+from holdfast.queues.stores.sqlite import SqliteQueueStore
 from holdfast.testing.queue_machine import queue_machine
 from holdfast.testing.queues import QueueSuite
 
@@ -48,9 +54,65 @@ class TestFileSurvivingPowerCuts(QueueSuite):
         return FileQueueStore(folder / "q", durability="power", segment_bytes=5000)
 
 
+class TestSqlite(QueueSuite):
+    persistent = True
+    shared = True
+
+    def open_store(self, folder: Path) -> QueueStore:
+        return SqliteQueueStore(folder / "state.db", "q")
+
+
+class TestSqliteSurvivingPowerCuts(QueueSuite):
+    persistent = True
+    shared = True
+
+    def open_store(self, folder: Path) -> QueueStore:
+        return SqliteQueueStore(folder / "state.db", "q", durability="power")
+
+
+class TestRedis(QueueSuite):
+    persistent = True
+    shared = True
+
+    @pytest.fixture(autouse=True)
+    def _server(self, redis_url: str) -> None:
+        self.url = parse_url(redis_url)
+
+    def open_store(self, folder: Path) -> QueueStore:
+        return RedisQueueStore(self.url, "q")
+
+
+class TestPostgres(QueueSuite):
+    persistent = True
+    shared = True
+
+    @pytest.fixture(autouse=True)
+    def _server(self, postgres_url: str) -> None:
+        self.url = parse_url(postgres_url)
+
+    def open_store(self, folder: Path) -> QueueStore:
+        return PostgresQueueStore(self.url, "q")
+
+
 _calm = settings(max_examples=40, stateful_step_count=40, deadline=None)
 
 TestMemoryMachine = queue_machine(lambda folder: MemoryQueueStore(), persistent=False).TestCase
 TestMemoryMachine.settings = _calm
 TestFileMachine = queue_machine(small, persistent=True).TestCase
 TestFileMachine.settings = _calm
+TestSqliteMachine = queue_machine(
+    lambda folder: SqliteQueueStore(folder / "state.db", "q"), persistent=True
+).TestCase
+TestSqliteMachine.settings = _calm
+
+
+def test_redis_agrees_with_the_model(redis_url: str) -> None:
+    url = parse_url(redis_url)
+    machine = queue_machine(lambda folder: RedisQueueStore(url, folder.name), persistent=True)
+    run_state_machine_as_test(machine, settings=_calm)
+
+
+def test_postgres_agrees_with_the_model(postgres_url: str) -> None:
+    url = parse_url(postgres_url)
+    machine = queue_machine(lambda folder: PostgresQueueStore(url, folder.name), persistent=True)
+    run_state_machine_as_test(machine, settings=_calm)

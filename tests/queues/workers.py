@@ -1,6 +1,6 @@
 """Child processes of the crash tests: they put, take and ack until they are killed.
 
-``python -m tests.queues.workers FOLDER LEDGER SEED COUNT`` writes what was acknowledged to it, one
+``python -m tests.queues.workers URL NOTES SEED COUNT`` writes what was acknowledged to NOTES, one
 line per returned call: ``put BODY``, ``ack BODY``.
 """
 
@@ -9,22 +9,27 @@ import random
 import sys
 from pathlib import Path
 
+from holdfast.engines.urls import parse_url
 from holdfast.errors import ConflictError
-from holdfast.queues import Queue
+from holdfast.queues import Queue, QueueStore
 from holdfast.queues.stores.file import FileQueueStore
 
 
-def open_small(folder: Path) -> Queue:
-    """A queue whose files are so small that it rolls and compacts all the time."""
-    store = FileQueueStore(folder / "q", segment_bytes=3000, ledger_bytes=2000)
-    return Queue("q", store=store, lease=0.3, max_attempts=1_000_000)
+def open_small(url: str) -> Queue:
+    """A queue; its files, if it has any, are so small that it rolls and compacts all the time."""
+    store: QueueStore | None = None
+    engine = parse_url(url)
+    if engine.scheme == "file":
+        folder = engine.require_path() / "q"
+        store = FileQueueStore(folder, segment_bytes=3000, ledger_bytes=2000)
+    return Queue("q", url=url, store=store, lease=0.3, max_attempts=1_000_000)
 
 
-def work(folder: Path, ledger: Path, seed: int, count: int) -> None:
+def work(url: str, notes: Path, seed: int, count: int) -> None:
     """Do `count` random things; after each returned call, note what it acknowledged."""
     chance = random.Random(seed)
-    note = os.open(ledger, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    queue = open_small(folder)
+    note = os.open(notes, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    queue = open_small(url)
     for number in range(count):
         body = f"{seed}-{number}"
         what = chance.random()
@@ -56,4 +61,4 @@ def settle(queue: Queue, receipt: str, body: str, chance: random.Random, note: i
 
 
 if __name__ == "__main__":
-    work(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    work(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

@@ -25,6 +25,18 @@ def open_store(url: str, name: str, durability: Durability) -> QueueStore:
         from holdfast.queues.stores.file import FileQueueStore
 
         return FileQueueStore(engine.require_path() / name, durability=durability)
+    if engine.scheme == "sqlite":
+        from holdfast.queues.stores.sqlite import SqliteQueueStore
+
+        return SqliteQueueStore(engine.require_path(), name, durability=durability)
+    if engine.scheme in ("redis", "rediss"):
+        from holdfast.queues.stores.redis import RedisQueueStore
+
+        return RedisQueueStore(engine, name, durability=durability)
+    if engine.scheme == "postgresql":
+        from holdfast.queues.stores.postgres import PostgresQueueStore
+
+        return PostgresQueueStore(engine, name, durability=durability)
     if engine.scheme != "memory":
         raise _no_queues_on(engine.scheme)
     if durability == "power":
@@ -44,14 +56,27 @@ def list_queues(url: str) -> list[str]:
     if engine.scheme == "memory":
         with _lock:
             return sorted(_in_memory)
-    if engine.scheme != "file":
-        raise _no_queues_on(engine.scheme)
-    from holdfast.queues.stores.file import queue_names
+    if engine.scheme == "file":
+        from holdfast.queues.stores import file
 
-    return queue_names(engine.require_path())
+        return file.queue_names(engine.require_path())
+    if engine.scheme == "sqlite":
+        from holdfast.queues.stores import sqlite
+
+        return sqlite.queue_names(engine.require_path())
+    if engine.scheme in ("redis", "rediss"):
+        from holdfast.queues.stores import redis
+
+        return redis.queue_names(engine)
+    if engine.scheme == "postgresql":
+        from holdfast.queues.stores import postgres
+
+        return postgres.queue_names(engine)
+    raise _no_queues_on(engine.scheme)
 
 
 def _no_queues_on(scheme: str) -> UsageError:
     return UsageError(
-        f"there are no queues on the engine {scheme}://", hint="use memory:// or file:///dir"
+        f"there are no queues on the engine {scheme}://",
+        hint="use file:///dir for readable files",
     )

@@ -69,20 +69,22 @@ class Queue:
         delay: float = 0.0,
         priority: int = 0,
         key: str | None = None,
+        group: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> str:
         """Put one message and return its id; it is kept when this returns.
 
         It may be taken in `delay` seconds; a higher `priority` is taken first. While a message with
-        the same `key` waits or is leased, nothing is put and that one's id is returned. The message
-        carries the current task id.
+        the same `key` waits or is leased, nothing is put and that one's id is returned. Messages of
+        one `group` are worked on one at a time, in the order they were put: the next one may be
+        taken when the one before is acknowledged or dead. The message carries the current task id.
 
         Raises `UsageError` for a body that is no JSON, `StorageError` when the disk refuses.
         """
         now = self._clock()
         payload = _payload(body, dict(headers) if headers else None, "the body")
         due = now + delay if delay > 0 else 0.0
-        return self._store.put((NewMessage(payload, priority, due, key),), now)[0]
+        return self._store.put((NewMessage(payload, priority, due, key, group),), now)[0]
 
     def put_many(self, bodies: Iterable[Any]) -> list[str]:
         """Put messages in order and return their ids; much faster than one by one.
@@ -158,6 +160,13 @@ class Queue:
         now = self._clock()
         self._store.nack(receipt, now + delay if delay > 0 else 0.0, reason, self.max_attempts, now)
 
+    def release(self, *receipts: str) -> None:
+        """Give messages back untouched: ready again at once, and that attempt does not count.
+
+        A stale receipt is passed over: that message is somebody else's by now.
+        """
+        self._store.release(receipts, self._clock())
+
     def extend(self, receipt: str, seconds: float) -> None:
         """Let the lease end `seconds` from now (a heartbeat). Raises `ConflictError`."""
         self._store.extend(receipt, _positive(seconds, "extension"), self._clock())
@@ -196,6 +205,10 @@ class Queue:
     def resume(self) -> None:
         """Give messages out again."""
         self._store.pause(False)
+
+    def depth(self, limit: int) -> int:
+        """How many messages wait or are leased, counted up to `limit`; cheap for small limits."""
+        return self._store.depth(limit)
 
     def stats(self) -> Stats:
         """Counts of ready, delayed, leased and dead messages, and the oldest one's age."""

@@ -16,18 +16,20 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
     """A message to be put. `payload` is one JSON value without a newline.
 
     `due` is when it may be taken (0: at once); a higher `priority` is taken first. While a message
-    with the same `key` waits or is leased, putting does nothing but return that one's id.
+    with the same `key` waits or is leased, putting does nothing but return that one's id. Of the
+    messages of one `group` only the first is in play; the next follows when it is gone or dead.
     """
 
     payload: bytes
     priority: int = 0
     due: float = 0.0
     key: str | None = None
+    group: str | None = None
 
     @property
     def plain(self) -> bool:
         """Whether it may simply stand in line."""
-        return not self.priority and not self.due and self.key is None
+        return not self.priority and not self.due and self.key is None and self.group is None
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
@@ -48,8 +50,8 @@ class StoredMessage(msgspec.Struct, frozen=True, gc=False):
 class Stats(msgspec.Struct, frozen=True, rename="camel"):
     """A queue at one moment; `oldest_age` is in seconds (None: nothing waits or is leased).
 
-    `recovered` counts the bytes of unfinished writes that crashed processes left and this handle
-    has cut off.
+    `blocked` messages wait for an earlier one of their group. `recovered` counts the bytes of
+    unfinished writes that crashed processes left and this handle has cut off.
     """
 
     ready: int
@@ -59,6 +61,7 @@ class Stats(msgspec.Struct, frozen=True, rename="camel"):
     paused: bool
     oldest_age: float | None
     recovered: int = 0
+    blocked: int = 0
 
 
 class QueueStore(Protocol):
@@ -95,6 +98,10 @@ class QueueStore(Protocol):
         """
         ...
 
+    def release(self, receipts: Sequence[str], now: float) -> None:
+        """Give messages back as if they had never been taken; stale receipts are passed over."""
+        ...
+
     def extend(self, receipt: str, lease: float, now: float) -> None:
         """Let the lease end `lease` seconds from now. Raises `ConflictError`."""
         ...
@@ -123,6 +130,10 @@ class QueueStore(Protocol):
 
     def pause(self, paused: bool) -> None:
         """Stop giving messages out, or go on."""
+        ...
+
+    def depth(self, limit: int) -> int:
+        """How many messages are not dead, counted up to `limit`."""
         ...
 
     def stats(self, now: float) -> Stats:

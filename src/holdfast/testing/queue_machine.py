@@ -20,7 +20,10 @@ _LEASE = 10.0
 
 @dataclass
 class ModelMessage:
-    """What the model knows of one message; `place` is ready, delayed, leased, dead or gone."""
+    """What the model knows of one message.
+
+    `place` is ready, delayed, leased, blocked, dead or gone.
+    """
 
     id: str
     body: int
@@ -28,6 +31,7 @@ class ModelMessage:
     priority: int
     due: float
     key: str | None
+    group: str | None
     place: str
     attempts: int = 0
     until: float = 0.0
@@ -45,8 +49,17 @@ class QueueModel:
         self.messages: list[ModelMessage] = []
         self.paused = False
 
+    def next_of_groups(self, now: float) -> None:
+        """In every group the first is in play, unless another is already."""
+        busy = {one.group for one in self.messages if one.live and one.place != "blocked"}
+        for one in self.messages:
+            if one.place == "blocked" and one.group not in busy:
+                one.place = "delayed" if one.due > now else "ready"
+                busy.add(one.group)
+
     def promote(self, now: float) -> None:
         """What time alone changes."""
+        self.next_of_groups(now)
         for one in self.messages:
             if (one.place == "delayed" and one.due <= now) or (
                 one.place == "leased" and one.until <= now
@@ -62,11 +75,11 @@ class QueueModel:
         """The messages that must be given out now."""
         self.promote(now)
         taken: list[ModelMessage] = []
-        for one in [] if self.paused else self.ready():
-            if len(taken) == limit:
-                break
+        while not self.paused and len(taken) < limit and (ready := self.ready()):
+            one = ready[0]
             if one.receipt and one.attempts >= _ATTEMPTS:
                 one.place, one.receipt = "dead", ""
+                self.next_of_groups(now)
                 continue
             one.place, one.until = "leased", now + _LEASE
             one.attempts += 1
@@ -108,11 +121,19 @@ class QueueMachine(RuleBasedStateMachine):
         store = self.open_store(self.folder)
         return Queue("machine", clock=self.clock, store=store, lease=_LEASE, max_attempts=_ATTEMPTS)
 
-    def _added(self, id_: str, priority: int, due: float, key: str | None) -> None:
-        place = "delayed" if due else "ready"
+    def _added(
+        self,
+        id_: str,
+        priority: int = 0,
+        due: float = 0.0,
+        key: str | None = None,
+        group: str | None = None,
+    ) -> None:
+        place = "blocked" if group else "delayed" if due else "ready"
         self.model.messages.append(
-            ModelMessage(id_, self.bodies, self.clock.now, priority, due, key, place)
+            ModelMessage(id_, self.bodies, self.clock.now, priority, due, key, group, place)
         )
+        self.model.next_of_groups(self.clock.now)
         self.bodies += 1
         self.clock.advance(0.001)
 
@@ -120,20 +141,21 @@ class QueueMachine(RuleBasedStateMachine):
         priority=st.integers(-1, 1),
         delay=st.sampled_from([0, 0, 0, 5]),
         key=st.sampled_from([None, None, "k", "l"]),
+        group=st.sampled_from([None, None, "g", "h"]),
     )
-    def put(self, priority: int, delay: float, key: str | None) -> None:
+    def put(self, priority: int, delay: float, key: str | None, group: str | None) -> None:
         known = [one for one in self.model.messages if key and one.key == key and one.live]
-        id_ = self.queue.put(self.bodies, priority=priority, delay=delay, key=key)
+        id_ = self.queue.put(self.bodies, priority=priority, delay=delay, key=key, group=group)
         if known:
             assert id_ in [one.id for one in known]
         else:
             due = self.clock.now + delay if delay else 0.0
-            self._added(id_, priority, due, key)
+            self._added(id_, priority, due, key, group)
 
     @rule(count=st.integers(1, 4))
     def put_plain(self, count: int) -> None:
         for _ in range(count):
-            self._added(self.queue.put(self.bodies), 0, 0.0, None)
+            self._added(self.queue.put(self.bodies))
 
     @rule(limit=st.integers(1, 4))
     def take(self, limit: int) -> None:
@@ -176,6 +198,16 @@ class QueueMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.receipts)
     @rule(data=st.data())
+    def release(self, data: Any) -> None:
+        receipt = data.draw(st.sampled_from(self.receipts[-8:]))
+        self.queue.release(receipt)
+        holder = self.model.holder(receipt)
+        if holder is not None:
+            holder.place, holder.receipt = "ready", ""
+            holder.attempts -= 1
+
+    @precondition(lambda self: self.receipts)
+    @rule(data=st.data())
     def extend(self, data: Any) -> None:
         one = self._settle(data, lambda receipt: self.queue.extend(receipt, 7))
         if one is not None:
@@ -195,7 +227,8 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.requeue_dead() == self.model.count("dead")
         for one in self.model.messages:
             if one.place == "dead":
-                one.place, one.attempts = "ready", 0
+                one.place, one.attempts, one.due = "blocked" if one.group else "ready", 0, 0.0
+        self.model.next_of_groups(self.clock.now)
 
     @rule(really=st.sampled_from([False, False, False, True]))
     def purge(self, really: bool) -> None:
@@ -213,7 +246,7 @@ class QueueMachine(RuleBasedStateMachine):
     def agrees(self) -> None:
         self.model.promote(self.clock.now)
         stats = self.queue.stats()
-        for place in ("ready", "delayed", "leased", "dead"):
+        for place in ("ready", "delayed", "leased", "blocked", "dead"):
             assert getattr(stats, place) == self.model.count(place), place
         assert stats.paused == self.model.paused
         assert [one.id for one in self.queue.peek(5)] == [one.id for one in self.model.ready()[:5]]

@@ -225,6 +225,58 @@ class QueueSuite:
         message.ack()
         assert queue.put("e", key="bees") != first
 
+    def test_a_group_is_worked_on_one_at_a_time_and_in_order(
+        self, queue: Queue, clock: Clock
+    ) -> None:
+        for body in ("a1", "b1", "a2", "a3", "plain"):
+            queue.put(body, group=body[0] if body != "plain" else None)
+            clock.advance(0.001)
+        assert [one.body for one in queue.peek(9)] == ["a1", "b1", "plain"]
+        first, other, plain = queue.take(9)
+        queue.ack(other.receipt, plain.receipt)
+        assert queue.take(9) == []
+        assert (queue.stats().blocked, queue.stats().ready) == (2, 0)
+        first.nack(delay=30)
+        assert queue.take(9) == []  # the one before comes again: nothing overtakes it
+        clock.advance(31)
+        again = queue.take(9)
+        assert [one.body for one in again] == ["a1"]
+        clock.advance(61)
+        assert [one.body for one in queue.take(9)] == ["a1"]
+        clock.advance(61)
+        (last,) = queue.take(9)  # the first is dead, the second follows
+        assert last.body == "a2"
+        assert queue.requeue_dead() == 1
+        assert queue.take(9) == []
+        last.ack()
+        (revived,) = queue.take(9)
+        assert (revived.body, queue.stats().blocked) == ("a1", 1)
+        revived.ack()
+        assert [one.body for one in queue.take(9)] == ["a3"]
+
+    def test_releasing_does_not_count_as_an_attempt(self, queue: Queue, clock: Clock) -> None:
+        queue.put("a")
+        clock.advance(0.001)
+        queue.put("b", group="g")
+        for _ in range(5):
+            receipts = [message.receipt for message in queue.take(2)]
+            queue.release(*receipts)
+            with pytest.raises(ConflictError):
+                queue.ack(receipts[0])
+            queue.release(*receipts)
+        assert [(one.body, one.attempts) for one in queue.take(9)] == [("a", 1), ("b", 1)]
+
+    def test_the_depth_counts_what_is_not_dead(self, tmp_path: Path, clock: Clock) -> None:
+        with self.open_queue(tmp_path, clock, max_attempts=1) as queue:
+            assert queue.depth(10) == 0
+            queue.put_many("abcd")
+            queue.put("later", delay=60)
+            queue.put("first", group="g")
+            queue.put("second", group="g")
+            queue.take()
+            queue.take()[0].nack()
+            assert (queue.depth(4), queue.depth(100)) == (4, 6)
+
     def test_peeking_takes_nothing(self, queue: Queue) -> None:
         queue.put_many("ab")
         seen = queue.peek(5)
@@ -389,11 +441,15 @@ class QueueSuite:
             queue.put("d", priority=2, headers={"h": "1"})
             clock.advance(0.001)
             queue.put("e", delay=50)
-            urgent, leased = queue.take(2)
+            queue.put("f", priority=1, group="g")
+            queue.put("g", priority=1, group="g")
+            urgent, grouped, leased = queue.take(3)
             urgent.nack(reason="not now", delay=5)
         with self.open_queue(tmp_path, clock) as queue:
             assert [one.body for one in queue.peek(9)] == ["b", "c"]
             queue.ack(leased.receipt)
+            queue.ack(grouped.receipt)
+            queue.take()[0].ack()
             clock.advance(6)
             again = queue.take()[0]
             assert (again.body, again.attempts, again.headers) == ("d", 2, {"h": "1"})

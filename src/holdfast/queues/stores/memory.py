@@ -13,7 +13,15 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-from holdfast.queues.stores.schedule import DEAD, DELAYED, LEASED, READY, Entry, Schedule
+from holdfast.queues.stores.schedule import (
+    BLOCKED,
+    DEAD,
+    DELAYED,
+    LEASED,
+    READY,
+    Entry,
+    Schedule,
+)
 
 
 class MemoryQueueStore:
@@ -41,6 +49,7 @@ class MemoryQueueStore:
                 schedule.pop_ready()
                 if first.spent(max_attempts):
                     schedule.bury(first, f"its lease ran out {first.attempts} times")
+                    schedule.promote(now)
                     continue
                 schedule.lease(first, schedule.last_token + 1, now + lease, lease)
                 taken.append(self._stored(first))
@@ -60,6 +69,13 @@ class MemoryQueueStore:
                 self._schedule.bury(entry, reason or f"given back {entry.attempts} times")
             else:
                 self._schedule.release(entry, due, reason)
+
+    def release(self, receipts: Sequence[str], now: float) -> None:
+        with self._lock:
+            for receipt in receipts:
+                entry = self._schedule.holder(*parse_receipt(receipt, self._id))
+                if entry is not None:
+                    self._schedule.untake(entry)
 
     def extend(self, receipt: str, lease: float, now: float) -> None:
         with self._lock:
@@ -92,6 +108,10 @@ class MemoryQueueStore:
         with self._lock:
             self._schedule.paused = paused
 
+    def depth(self, limit: int) -> int:
+        with self._lock:
+            return min(limit, self._schedule.depth)
+
     def stats(self, now: float) -> Stats:
         with self._lock:
             self._schedule.promote(now)
@@ -104,14 +124,16 @@ class MemoryQueueStore:
                 dead=counts[DEAD],
                 paused=self._schedule.paused,
                 oldest_age=max(0.0, now - min(waiting)) if waiting else None,
+                blocked=counts[BLOCKED],
             )
 
     def close(self) -> None:
         """Nothing to let go of: the messages stay until the last handle is gone."""
 
     def _put(self, message: NewMessage, now: float) -> int:
-        if message.key is not None and message.key in self._schedule.keys:
-            return self._schedule.keys[message.key]
+        known = self._schedule.with_key(message.key)
+        if known is not None:
+            return known
         self._last += 1
         self._schedule.add(
             Entry(
@@ -121,6 +143,7 @@ class MemoryQueueStore:
                 priority=message.priority,
                 due=message.due,
                 key=message.key,
+                group=message.group,
             )
         )
         return self._last

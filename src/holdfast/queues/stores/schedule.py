@@ -1,4 +1,4 @@
-"""Who may be taken next: ready, delayed, leased and dead messages in memory.
+"""Who may be taken next: ready, delayed, leased, blocked and dead messages in memory.
 
 Changes come in as facts ("leased", "settled"), whether just decided or read back from a journal,
 so that replaying the same facts gives the same schedule. Heaps are cleaned lazily: an item counts
@@ -7,9 +7,10 @@ only while it agrees with its entry. No locking: the engine's lock covers it.
 
 from heapq import heapify, heappop, heappush, nsmallest
 
-READY, DELAYED, LEASED, DEAD = range(4)
+from holdfast.queues.stores.clock import ClockWatch
 
-_CLOCK_TOLERANCE = 1.0  # seconds the clock may step back before leases are looked at anew
+READY, DELAYED, LEASED, DEAD, BLOCKED = range(5)
+
 _STALE_ITEMS = 4096  # items beyond the live ones that a heap may hold before it is cleaned
 
 
@@ -17,8 +18,8 @@ class Entry:
     """One message that is not simply standing in line."""
 
     __slots__ = (
-        "at", "attempts", "due", "id", "key", "lease", "length", "offset", "payload", "place",
-        "priority", "reason", "segment", "token", "until",
+        "at", "attempts", "due", "group", "id", "key", "lease", "length", "offset", "payload",
+        "place", "priority", "reason", "segment", "token", "until",
     )  # fmt: skip
 
     def __init__(
@@ -31,6 +32,7 @@ class Entry:
         priority: int = 0,
         due: float = 0.0,
         key: str | None = None,
+        group: str | None = None,
     ) -> None:
         self.id = id
         self.at = at
@@ -39,6 +41,7 @@ class Entry:
         self.priority = priority
         self.due = due
         self.key = key
+        self.group = group
         self.place = READY
         self.attempts = 0
         self.token = 0
@@ -61,28 +64,47 @@ class Entry:
         return (-self.priority, self.at, abs(self.id), self.id)
 
 
+class _Group:
+    """The messages of one group: the one in play, and those behind it in the order of putting."""
+
+    __slots__ = ("behind", "first")
+
+    def __init__(self) -> None:
+        self.first = 0
+        self.behind: list[tuple[int, int]] = []  # a heap
+
+
 class Schedule:
     """All entries of a queue and the order among them."""
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
-        self.keys: dict[str, int] = {}
-        self.counts = [0, 0, 0, 0]
+        self.counts = [0, 0, 0, 0, 0]
         self.paused = False
         self.last_token = 0
+        self._keys: dict[str, dict[int, None]] = {}
+        self._groups: dict[str, _Group] = {}
         self._ready: list[tuple[int, float, int, int]] = []
         self._delayed: list[tuple[float, int]] = []
         self._leases: list[tuple[float, int]] = []
         self._dead: dict[int, None] = {}  # in the order they died
-        self._latest = 0.0
+        self._clock = ClockWatch()
 
     def add(self, entry: Entry, place: int | None = None) -> None:
-        """A message enters; without `place` it is ready, or delayed when it has a due time."""
+        """A message enters; without `place` it is ready, or delayed when it has a due time.
+
+        Behind another of its group it is blocked.
+        """
         self.entries[entry.id] = entry
         entry.place = -1
-        self._move(entry, place if place is not None else DELAYED if entry.due else READY)
-        if entry.key is not None and entry.place != DEAD:
-            self.keys.setdefault(entry.key, entry.id)
+        if place == DEAD:
+            self._move(entry, DEAD)
+        else:
+            self._join(entry, place if place is not None else DELAYED if entry.due else READY)
+
+    def with_key(self, key: str | None) -> int | None:
+        """The id of the message that waits or is leased with this key."""
+        return None if key is None else next(iter(self._keys.get(key, ())), None)
 
     def enter(self, entry: Entry) -> None:
         """A message comes from the line, to be leased at once."""
@@ -106,7 +128,13 @@ class Schedule:
         """A message is gone for good."""
         del self.entries[entry.id]
         self._leave(entry)
-        self._free_key(entry)
+        self._part(entry)
+
+    def untake(self, entry: Entry) -> None:
+        """A message came back as if it had not been taken."""
+        entry.token = 0
+        entry.attempts -= 1
+        self._move(entry, READY)
 
     def release(self, entry: Entry, due: float, reason: str | None) -> None:
         """A message came back, to be ready at `due` (0: at once)."""
@@ -120,22 +148,21 @@ class Schedule:
         entry.token = 0
         entry.reason = reason
         self._move(entry, DEAD)
-        self._free_key(entry)
+        self._part(entry)
 
     def revive(self, entry: Entry) -> None:
         """A dead letter is ready again."""
         entry.attempts = 0
         entry.due = 0.0
-        self._move(entry, READY)
-        if entry.key is not None:
-            self.keys.setdefault(entry.key, entry.id)
+        self._join(entry, READY)
 
     def clear(self) -> None:
         """Everything is gone; tokens and the pause stay."""
         self.entries.clear()
-        self.keys.clear()
+        self._keys.clear()
+        self._groups.clear()
         self._dead.clear()
-        self.counts = [0, 0, 0, 0]
+        self.counts = [0, 0, 0, 0, 0]
         self._ready, self._delayed, self._leases = [], [], []
 
     def promote(self, now: float) -> None:
@@ -143,9 +170,8 @@ class Schedule:
 
         The latter keeps its token: a late ack is fine until somebody else takes the message.
         """
-        if now < self._latest - _CLOCK_TOLERANCE:
+        if self._clock.stepped_back(now):
             self._shorten_leases(now)
-        self._latest = now
         while self._delayed and self._delayed[0][0] <= now:
             due, id_ = heappop(self._delayed)
             entry = self.entries.get(id_)
@@ -185,6 +211,11 @@ class Schedule:
         """Dead letters in the order they died."""
         return [self.entries[id_] for id_ in self._dead]
 
+    @property
+    def depth(self) -> int:
+        """How many entries are not dead."""
+        return len(self.entries) - self.counts[DEAD]
+
     def in_checkpoint_order(self) -> list[Entry]:
         """All entries, the dead last and in the order they died."""
         alive = [entry for entry in self.entries.values() if entry.place != DEAD]
@@ -213,7 +244,7 @@ class Schedule:
             heappush(self._ready, entry.order)
         elif place == DELAYED:
             heappush(self._delayed, (entry.due, entry.id))
-        else:
+        elif place == DEAD:
             self._dead[entry.id] = None
 
     def _leave(self, entry: Entry) -> None:
@@ -221,9 +252,35 @@ class Schedule:
         if entry.place == DEAD:
             del self._dead[entry.id]
 
-    def _free_key(self, entry: Entry) -> None:
-        if entry.key is not None and self.keys.get(entry.key) == entry.id:
-            del self.keys[entry.key]
+    def _join(self, entry: Entry, place: int) -> None:
+        """A message is in play: it stands for its key, and behind the first of its group."""
+        if entry.key is not None:
+            self._keys.setdefault(entry.key, {})[entry.id] = None
+        if entry.group is not None:
+            group = self._groups.setdefault(entry.group, _Group())
+            if group.first or place == BLOCKED:  # a checkpoint may tell of the first one later
+                heappush(group.behind, (abs(entry.id), entry.id))
+                place = BLOCKED
+            else:
+                group.first = entry.id
+        self._move(entry, place)
+
+    def _part(self, entry: Entry) -> None:
+        """A message is out of play: the next of its group follows."""
+        if entry.key is not None:
+            holders = self._keys[entry.key]
+            del holders[entry.id]
+            if not holders:
+                del self._keys[entry.key]
+        if entry.group is None:
+            return
+        group = self._groups[entry.group]
+        if not group.behind:
+            del self._groups[entry.group]
+            return
+        group.first = heappop(group.behind)[1]
+        following = self.entries[group.first]
+        self._move(following, DELAYED if following.due else READY)
 
     def _shorten_leases(self, now: float) -> None:
         """The clock stepped back: no lease may now last longer than it was given for."""

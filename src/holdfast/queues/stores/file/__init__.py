@@ -34,7 +34,7 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-from holdfast.queues.stores.schedule import DEAD, DELAYED, LEASED, READY, Entry
+from holdfast.queues.stores.schedule import BLOCKED, DEAD, DELAYED, LEASED, READY, Entry
 
 SEGMENT_BYTES = 16 << 20
 LEDGER_BYTES = 2 << 20
@@ -110,6 +110,7 @@ class FileQueueStore:
                     schedule.pop_ready()
                     if ready.spent(max_attempts):
                         self._bury(ready, f"its lease ran out {ready.attempts} times")
+                        schedule.promote(now)
                     else:
                         chosen.append(ready)
                 elif found is not None:
@@ -141,6 +142,18 @@ class FileQueueStore:
             else:
                 position = ledger.write(_text(("nack", entry.id, due, reason)))
                 ledger.schedule.release(entry, due, reason)
+        ledger.sync(position)
+
+    def release(self, receipts: Sequence[str], now: float) -> None:
+        self._after_fork()
+        with self._ledger as ledger:
+            holders = [ledger.schedule.holder(*parse_receipt(one, self._id)) for one in receipts]
+            entries = list(dict.fromkeys(entry for entry in holders if entry is not None))
+            if not entries:
+                return
+            position = ledger.write(b'["release",%b]' % _numbers(entries))
+            for entry in entries:
+                ledger.schedule.untake(entry)
         ledger.sync(position)
 
     def extend(self, receipt: str, lease: float, now: float) -> None:
@@ -216,6 +229,13 @@ class FileQueueStore:
             ledger.schedule.paused = paused
         ledger.sync(position)
 
+    def depth(self, limit: int) -> int:
+        self._after_fork()
+        with self._ledger as ledger:
+            self._open_writer(ledger.cursor)
+            in_line = self._in_line(self._reader.first(ledger.cursor))
+            return min(limit, ledger.schedule.depth + in_line)
+
     def stats(self, now: float) -> Stats:
         self._after_fork()
         with self._ledger as ledger:
@@ -227,14 +247,14 @@ class FileQueueStore:
             first = self._reader.first(ledger.cursor)
             if first is not None:
                 waiting.append(first.at)
-            in_line = 0 if first is None else self._writer.last_number() - first.n + 1
             return Stats(
-                ready=counts[READY] + in_line,
+                ready=counts[READY] + self._in_line(first),
                 delayed=counts[DELAYED],
                 leased=counts[LEASED],
                 dead=counts[DEAD],
                 paused=schedule.paused,
                 oldest_age=max(0.0, now - min(waiting)) if waiting else None,
+                blocked=counts[BLOCKED],
                 recovered=ledger.cut + self._writer.cut,
             )
 
@@ -257,6 +277,10 @@ class FileQueueStore:
         self._reader = MessageReader(self.folder / "messages", self._writer.mend)
         self._ledger = Ledger(self.folder / "ledger", self._reader, limit=ledger_bytes, sync=sync)
 
+    def _in_line(self, first: Found | None) -> int:
+        """How many messages simply stand in line, of which `first` is the first."""
+        return 0 if first is None else self._writer.last_number() - first.n + 1
+
     def _open_writer(self, cursor: Cursor) -> None:
         if not self._writer.is_open:
             self._writer.open(cursor)
@@ -268,10 +292,14 @@ class FileQueueStore:
 
     def _put_beside(self, message: NewMessage, now: float) -> int:
         with self._ledger as ledger:
-            if message.key is not None and message.key in ledger.schedule.keys:
-                return ledger.schedule.keys[message.key]
+            known = ledger.schedule.with_key(message.key)
+            if known is not None:
+                return known
             number = -(ledger.last_side + 1)
-            head = _text(("put", number, now, message.due, message.priority, message.key))
+            facts = (number, now, message.due, message.priority, message.key)
+            head = _text(
+                ("put", *facts) if message.group is None else ("grouped", *facts, message.group)
+            )
             position = ledger.write(b"%b,%b]" % (head[:-1], message.payload))
             ledger.last_side += 1
             ledger.schedule.add(
@@ -282,6 +310,7 @@ class FileQueueStore:
                     priority=message.priority,
                     due=message.due,
                     key=message.key,
+                    group=message.group,
                 )
             )
         ledger.sync(position)

@@ -2,9 +2,15 @@
 
 import msgspec
 
-from holdfast.queues.stores.schedule import DEAD, DELAYED, LEASED, READY, Entry
+from holdfast.queues.stores.schedule import BLOCKED, DEAD, DELAYED, LEASED, READY, Entry
 
-_PLACES = {READY: "ready", DELAYED: "delayed", LEASED: "leased", DEAD: "dead"}
+_PLACES = {
+    READY: "ready",
+    DELAYED: "delayed",
+    LEASED: "leased",
+    DEAD: "dead",
+    BLOCKED: "blocked",
+}
 _PLACE_OF = {name: place for place, name in _PLACES.items()}
 
 
@@ -35,6 +41,7 @@ class EntryRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     segment: int = 0
     offset: int = 0
     length: int = 0
+    group: str | None = None
 
 
 def record_of(entry: Entry) -> bytes:
@@ -54,6 +61,7 @@ def record_of(entry: Entry) -> bytes:
         entry.key,
         entry.reason,
         *(entry.location if entry.segment else (0, 0, 0)),
+        entry.group,
     )
     inline = b"null" if entry.segment or entry.payload is None else entry.payload
     return b'["entry",%b,%b]' % (msgspec.json.encode(fields), inline)
@@ -69,6 +77,7 @@ def entry_of(fields: EntryRecord, payload: bytes) -> tuple[Entry, int]:
         priority=fields.priority,
         due=fields.due,
         key=fields.key,
+        group=fields.group,
     )
     entry.attempts = fields.attempts
     entry.token = fields.token

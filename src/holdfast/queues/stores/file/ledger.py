@@ -7,7 +7,9 @@ not depend on the backlog: messages that simply stand in line are only in ``mess
     ["state",{…}]  then one ["entry",{…},payload|null] for each message not simply in line
     ["take",token,now,lease,[segment,offset,n],[[n,segment,offset,length,at],…],[id,…]]
     ["put",id,at,due,priority,key,payload]       beside the line: delayed, prioritised or with a key
+    ["grouped",id,at,due,priority,key,group,payload]         the same, in a group
     ["ack",id,…]   ["nack",id,due,reason]   ["extend",id,now,lease]   ["dead",id,reason]
+    ["release",id,…]                             given back as if never taken
     ["requeue",id,…]   ["pause",bool]   ["purge",[segment,offset,n]]
     ["roll",2]                                   last: it goes on in ledger 2
 
@@ -51,6 +53,9 @@ from holdfast.queues.stores.schedule import Entry, Schedule
 _decode = msgspec.json.Decoder().decode
 _decode_put = msgspec.json.Decoder(
     tuple[str, int, float, float, int, str | None, msgspec.Raw]
+).decode
+_decode_grouped = msgspec.json.Decoder(
+    tuple[str, int, float, float, int, str | None, str, msgspec.Raw]
 ).decode
 _decode_entry = msgspec.json.Decoder(tuple[str, EntryRecord, msgspec.Raw]).decode
 _decode_state = msgspec.json.Decoder(tuple[str, StateRecord]).decode
@@ -200,10 +205,10 @@ class Ledger:
     def _apply(self, record: bytes, now: float) -> None:
         if record.startswith(b'["put",'):
             _, id_, at, due, priority, key, payload = _decode_put(record)
-            self.last_side = max(self.last_side, -id_)
-            self.schedule.add(
-                Entry(id_, at, payload=bytes(payload), priority=priority, due=due, key=key)
-            )
+            self._apply_put(id_, at, due, priority, key, None, payload)
+        elif record.startswith(b'["grouped",'):
+            _, id_, at, due, priority, key, group, payload = _decode_grouped(record)
+            self._apply_put(id_, at, due, priority, key, group, payload)
         elif record.startswith(b'["entry",'):
             self._checkpoint_bytes += len(record)
             _, fields, payload = _decode_entry(record)
@@ -213,6 +218,21 @@ class Ledger:
             self._apply_state(_decode_state(record)[1])
         else:
             self._apply_change(_decode(record), now)
+
+    def _apply_put(
+        self,
+        id_: int,
+        at: float,
+        due: float,
+        priority: int,
+        key: str | None,
+        group: str | None,
+        payload: msgspec.Raw,
+    ) -> None:
+        self.last_side = max(self.last_side, -id_)
+        self.schedule.add(
+            Entry(id_, at, payload=bytes(payload), priority=priority, due=due, key=key, group=group)
+        )
 
     def _apply_state(self, state: StateRecord) -> None:
         if state.format_version > FORMAT_VERSION:
@@ -248,6 +268,9 @@ class Ledger:
             schedule.release(entries[change[1]], change[2], change[3])
         elif what == "extend":
             schedule.extend(entries[change[1]], min(change[2], now) + change[3], change[3])
+        elif what == "release":
+            for id_ in change[1:]:
+                schedule.untake(entries[id_])
         elif what == "dead":
             schedule.bury(entries[change[1]], change[2])
         elif what == "requeue":
