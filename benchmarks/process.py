@@ -61,7 +61,7 @@ class SideProcess:
         trace: TracebackType | None,
     ) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError):
+        with suppress(OSError):  # a broken pipe; Windows calls it an invalid argument
             self._process.stdin.close()
         try:
             self._process.wait(timeout=30)

@@ -46,7 +46,7 @@ def rows_of(result: Result) -> list[tuple[str, ...]]:
                 peer.side.name,
                 _number(peer),
                 case.unit,
-                "" if ratio is None else f"{ratio:.3g}x",
+                "" if ratio is None else f"{_short(ratio)}x",
                 "" if target is None else f"{sign} {target:g}x",
                 _remarks(ours, peer),
             )
@@ -57,7 +57,12 @@ def rows_of(result: Result) -> list[tuple[str, ...]]:
 def _number(one: Measured) -> str:
     if one.median is None:
         return "-"
-    return f"{one.median:,.0f}" if one.median >= 100 else f"{one.median:.3g}"
+    return _short(one.median)
+
+
+def _short(number: float) -> str:
+    """Three digits that say something."""
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def _remarks(ours: Measured, peer: Measured) -> str:
