@@ -102,13 +102,13 @@ class Shapes:
         ]
 
 
-def encode(envelope: Envelope, what: str) -> bytes:
+def encode(envelope: Envelope, type_: str) -> bytes:
     """The bytes to be stored. Raises `UsageError` for data that JSON cannot hold."""
     try:
         return _encode(envelope)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise UsageError(
-            f"{what} cannot be written as JSON: {error}",
+            f"the data of {type_!r} cannot be written as JSON: {error}",
             hint="use dicts, lists, texts, numbers, booleans, None, msgspec structs or dataclasses",
         ) from error
 

@@ -78,7 +78,10 @@ class EventLog:
         """
         if key is not None:
             check_name(key, "key")
-        event = self._new(type, data, metadata, key)
+        check_name(type, "event type")
+        shape = self._shapes.current(type)
+        envelope = Envelope(data, self._clock(), current_task_id(), metadata, shape, key)
+        event = NewEvent(type, encode(envelope, type))
         return self._append(stream, [event], expect, key)
 
     def append_many(
@@ -93,7 +96,14 @@ class EventLog:
 
         Their positions follow each other. See `append`.
         """
-        new = [self._new(type_, data, metadata) for type_, data in events]
+        now, task_id = self._clock(), current_task_id()
+        shapes: dict[str, int] = {}
+        new: list[NewEvent] = []
+        for type_, data in events:
+            if type_ not in shapes:
+                shapes[type_] = self._shapes.current(check_name(type_, "event type"))
+            envelope = Envelope(data, now, task_id, metadata, shapes[type_])
+            new.append(NewEvent(type_, encode(envelope, type_)))
         if not new:
             raise UsageError("there is no event to append")
         return self._append(stream, new, expect, None)
@@ -286,15 +296,6 @@ class EventLog:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _new(
-        self, type_: str, data: Any, metadata: dict[str, Any] | None, key: str | None = None
-    ) -> NewEvent:
-        check_name(type_, "event type")
-        envelope = Envelope(
-            data, self._clock(), current_task_id(), metadata, self._shapes.current(type_), key
-        )
-        return NewEvent(type_, encode(envelope, f"the data of {type_!r}"))
 
     def _append(
         self, stream: str, events: list[NewEvent], expect: Expected, key: str | None

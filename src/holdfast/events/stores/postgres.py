@@ -1,4 +1,4 @@
-"""Events in PostgreSQL: four tables and one function in the schema ``holdfast``.
+"""Events in PostgreSQL: five tables and one function in the schema ``holdfast``.
 
 How no reader skips an event: an append raises the one row of ``event_head`` and so holds its lock
 until it is committed; the next append gets its positions only then. So positions are committed in
@@ -25,10 +25,15 @@ CREATE TABLE events (
     version bigint NOT NULL,
     type varchar NOT NULL,
     body text NOT NULL,
-    key varchar,
     UNIQUE (stream, version)
 );
-CREATE UNIQUE INDEX events_by_key ON events (stream, key) WHERE key IS NOT NULL;
+CREATE TABLE event_keys (
+    stream varchar COLLATE "C" NOT NULL,
+    key varchar COLLATE "C" NOT NULL,
+    version bigint NOT NULL,
+    position bigint NOT NULL,
+    PRIMARY KEY (stream, key)
+);
 CREATE TABLE event_head (lone boolean PRIMARY KEY CHECK (lone), position bigint NOT NULL);
 INSERT INTO event_head VALUES (true, 0);
 CREATE TABLE event_states (
@@ -54,8 +59,8 @@ BEGIN
     UPDATE holdfast.event_head h SET position = h.position + number
         RETURNING h.position INTO last_position;
     IF a_key IS NOT NULL THEN
-        SELECT e.version, e.position INTO last_version, before FROM holdfast.events e
-            WHERE e.stream = a_stream AND e.key = a_key;
+        SELECT k.version, k.position INTO last_version, before FROM holdfast.event_keys k
+            WHERE k.stream = a_stream AND k.key = a_key;
         IF FOUND THEN
             UPDATE holdfast.event_head h SET position = h.position - number;
             last_position := before;
@@ -72,9 +77,13 @@ BEGIN
     END IF;
     IF number = 1 THEN
         INSERT INTO holdfast.events VALUES
-            (last_position, a_stream, before + 1, types[1], bodies[1], a_key);
+            (last_position, a_stream, before + 1, types[1], bodies[1]);
+        IF a_key IS NOT NULL THEN
+            INSERT INTO holdfast.event_keys VALUES
+                (a_stream, a_key, before + 1, last_position);
+        END IF;
     ELSE
-        INSERT INTO holdfast.events (position, stream, version, type, body)
+        INSERT INTO holdfast.events
             SELECT last_position - number + n, a_stream, before + n, t, b
             FROM unnest(types, bodies) WITH ORDINALITY AS new (t, b, n);
     END IF;
@@ -101,13 +110,14 @@ WITH RECURSIVE names (name) AS (
     SELECT (SELECT min(stream) FROM events WHERE stream > name) FROM names
     WHERE starts_with(name, %(prefix)s)
 )
-SELECT name, (SELECT max(version) FROM events WHERE stream = name) FROM names
+SELECT name::varchar, (SELECT max(version) FROM events WHERE stream = name) FROM names
 WHERE starts_with(name, %(prefix)s) LIMIT %(limit)s
 """
 _SAVE_FIRST = "INSERT INTO event_states VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 _SAVE_NEXT = "UPDATE event_states SET at = %s, body = %s WHERE kind = %s AND name = %s AND at = %s"
 _LOCK_HEAD: LiteralString = "SELECT position FROM event_head FOR UPDATE"
-_PUT_BACK = "INSERT INTO events VALUES (%s, %s, %s, %s, %s, %s)"
+_PUT_BACK = "INSERT INTO events VALUES (%s, %s, %s, %s, %s)"
+_PUT_BACK_KEY = "INSERT INTO event_keys VALUES (%s, %s, %s, %s)"
 
 
 class PostgresEventStore:
@@ -179,6 +189,7 @@ class PostgresEventStore:
             if row != (version,):
                 return False
             connection.execute("DELETE FROM events WHERE stream = %s", (stream,))
+            connection.execute("DELETE FROM event_keys WHERE stream = %s", (stream,))
             connection.execute(
                 "INSERT INTO event_archives VALUES (%s, %s, %s)", (stream, version, note.decode())
             )
@@ -198,8 +209,12 @@ class PostgresEventStore:
             gone = connection.execute("DELETE FROM event_archives WHERE stream = %s", (stream,))
             if gone.rowcount == 0:
                 return False
-            rows = [(*event[:4], event[4].decode(), keys.get(event[2])) for event in events]
-            connection.cursor().executemany(_PUT_BACK, rows)
+            cursor = connection.cursor()
+            cursor.executemany(_PUT_BACK, [(*row[:4], row[4].decode()) for row in events])
+            cursor.executemany(
+                _PUT_BACK_KEY,
+                [(stream, keys[row[2]], row[2], row[0]) for row in events if row[2] in keys],
+            )
             return True
 
     def close(self) -> None:

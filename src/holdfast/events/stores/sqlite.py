@@ -1,8 +1,8 @@
-"""Events in SQLite: three tables of its own in a file that other rooms may share.
+"""Events in SQLite: four tables of its own in a file that other rooms may share.
 
 Bodies are stored as text, so that ``sqlite3`` with ``json_extract`` reads them as they are. One
-transaction writes at a time, so positions are committed in their order; AUTOINCREMENT gives none
-out twice, though an archived stream had the last.
+transaction writes at a time, so positions are committed in their order; an archive keeps the last
+position of its stream, so that none is given out twice.
 """
 
 import sqlite3
@@ -19,15 +19,20 @@ from holdfast.events.store import Appended, NewEvent, State, StateKind, StoredEv
 _MIGRATIONS = (
     """
 CREATE TABLE events (
-    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    position INTEGER PRIMARY KEY,
     stream TEXT NOT NULL,
     version INTEGER NOT NULL,
     type TEXT NOT NULL,
-    body TEXT NOT NULL,
-    key TEXT
+    body TEXT NOT NULL
 );
 CREATE UNIQUE INDEX events_by_stream ON events (stream, version);
-CREATE UNIQUE INDEX events_by_key ON events (stream, key) WHERE key IS NOT NULL;
+CREATE TABLE event_keys (
+    stream TEXT NOT NULL,
+    key TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    PRIMARY KEY (stream, key)
+) WITHOUT ROWID;
 CREATE TABLE event_states (
     kind TEXT NOT NULL,
     name TEXT NOT NULL,
@@ -38,8 +43,10 @@ CREATE TABLE event_states (
 CREATE TABLE event_archives (
     stream TEXT PRIMARY KEY,
     version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
     note TEXT NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX event_archives_by_position ON event_archives (position);
 """,
 )
 
@@ -47,23 +54,21 @@ _VERSION = (
     "SELECT coalesce((SELECT max(version) FROM events WHERE stream = ?1),"
     " (SELECT version FROM event_archives WHERE stream = ?1), 0)"
 )
+_HEAD = (
+    "SELECT max(coalesce((SELECT max(position) FROM events), 0),"
+    " coalesce((SELECT max(position) FROM event_archives), 0))"
+)
 _APPEND_ONE = (
-    "INSERT INTO events (stream, version, type, body)"
-    " SELECT ?1, version + 1, ?2, CAST(?3 AS TEXT) FROM (SELECT coalesce("
+    "INSERT INTO events (position, stream, version, type, body)"
+    f" SELECT ({_HEAD}) + 1, ?1, version + 1, ?2, ?3 FROM (SELECT coalesce("  # noqa: S608
     "(SELECT max(version) FROM events WHERE stream = ?1), 0) AS version)"
     " WHERE (?4 IS NULL OR version = ?4)"
     " AND NOT EXISTS (SELECT 1 FROM event_archives WHERE stream = ?1)"
     " RETURNING version, position"
 )
-_INSERT = (
-    "INSERT INTO events (stream, version, type, body, key) VALUES (?, ?, ?, CAST(? AS TEXT), ?)"
-)
-_PUT_BACK = (
-    "INSERT INTO events (position, stream, version, type, body, key)"
-    " VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?)"
-)
+_INSERT = "INSERT INTO events (position, stream, version, type, body) VALUES (?, ?, ?, ?, ?)"
+_INSERT_KEY = "INSERT INTO event_keys (stream, key, version, position) VALUES (?, ?, ?, ?)"
 _READ = "SELECT position, stream, version, type, CAST(body AS BLOB) FROM events"
-_HEAD = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'events'), 0)"
 # One look into the index for each stream, however many events it has.
 _STREAMS = """
 WITH RECURSIVE names (name) AS (
@@ -101,7 +106,9 @@ class SqliteEventStore:
         with sqlite_errors(self._path), self._writing:
             if len(events) == 1 and key is None:
                 ((type_, body),) = events
-                row = self._writer.execute(_APPEND_ONE, (stream, type_, body, expect)).fetchall()
+                row = self._writer.execute(
+                    _APPEND_ONE, (stream, type_, body.decode(), expect)
+                ).fetchall()
                 return Appended(*row[0]) if row else None
             with transaction(self._writer) as connection:
                 return _append_all(connection, stream, events, expect, key)
@@ -155,11 +162,14 @@ class SqliteEventStore:
         with sqlite_errors(self._path), self._writing, transaction(self._writer) as connection:
             if _version_of(connection, stream) != version or _is_archived(connection, stream):
                 return False
-            connection.execute("DELETE FROM events WHERE stream = ?", (stream,))
-            fault_point("events.archive.removed")
             connection.execute(
-                "INSERT INTO event_archives VALUES (?, ?, CAST(? AS TEXT))", (stream, version, note)
+                "INSERT INTO event_archives"
+                " SELECT stream, version, position, ? FROM events WHERE stream = ? AND version = ?",
+                (note.decode(), stream, version),
             )
+            connection.execute("DELETE FROM events WHERE stream = ?", (stream,))
+            connection.execute("DELETE FROM event_keys WHERE stream = ?", (stream,))
+            fault_point("events.archive.removed")
             return True
 
     def archived(self, stream: str) -> bytes | None:
@@ -177,8 +187,11 @@ class SqliteEventStore:
             gone = connection.execute("DELETE FROM event_archives WHERE stream = ?", (stream,))
             if gone.rowcount == 0:
                 return False
-            rows = [(*event, keys.get(event[2])) for event in events]
-            connection.executemany(_PUT_BACK, rows)
+            connection.executemany(_INSERT, [(*row[:4], row[4].decode()) for row in events])
+            connection.executemany(
+                _INSERT_KEY,
+                [(stream, keys[row[2]], row[2], row[0]) for row in events if row[2] in keys],
+            )
             return True
 
     def close(self) -> None:
@@ -206,23 +219,26 @@ def _append_all(
 ) -> Appended | None:
     if key is not None:
         known = connection.execute(
-            "SELECT version, position FROM events WHERE stream = ? AND key = ?", (stream, key)
+            "SELECT version, position FROM event_keys WHERE stream = ? AND key = ?", (stream, key)
         ).fetchone()
         if known is not None:
             return Appended(*known)
     version = _version_of(connection, stream)
     if expect not in (None, version) or _is_archived(connection, stream):
         return None
+    head = connection.execute(_HEAD).fetchone()[0]
     connection.executemany(
         _INSERT,
         [
-            (stream, number, event.type, event.body, key)
-            for number, event in enumerate(events, version + 1)
+            (head + number, stream, version + number, event.type, event.body.decode())
+            for number, event in enumerate(events, 1)
         ],
     )
+    appended = Appended(version + len(events), head + len(events))
+    if key is not None:
+        connection.execute(_INSERT_KEY, (stream, key, *appended))
     fault_point("events.inserted")
-    position = connection.execute("SELECT last_insert_rowid()").fetchone()[0]
-    return Appended(version + len(events), position)
+    return appended
 
 
 def _version_of(connection: sqlite3.Connection, stream: str) -> int:
