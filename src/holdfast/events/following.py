@@ -59,6 +59,7 @@ def subscribe(
                     place.store(handled)
             handled = cursor.after
             place.store(handled)
+        handled = cursor.after  # also beyond events of other types
     finally:
         place.store(handled)
 

@@ -146,6 +146,8 @@ class PostgresEventStore:
         conditions = [f"{number} > %(after)s"]
         if stream is not None:
             conditions.append("stream = %(stream)s")
+            if types is None:  # versions have no gaps; a range keeps the planner from sorting all
+                conditions.append("version <= %(after)s::bigint + %(limit)s::bigint")
         if types is not None:
             conditions.append("type = ANY(%(types)s)")
         where = f"WHERE {' AND '.join(conditions)} ORDER BY {number} LIMIT %(limit)s"
