@@ -28,7 +28,7 @@ class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     key: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, rename="camel"):
+class Event(msgspec.Struct, frozen=True, rename="camel", gc=False):
     """Something that happened.
 
     `position` counts all events of the log from 1, `version` those of its stream. `recorded_at` is
