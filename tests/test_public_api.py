@@ -11,6 +11,7 @@ from holdfast.cli.main import COMMANDS
 from tests.conftest import Runner
 
 NAMES = [
+    "EventLog",
     "HoldfastError",
     "Queue",
     "Workspace",

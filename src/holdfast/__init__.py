@@ -10,6 +10,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from holdfast.errors import HoldfastError as HoldfastError
+    from holdfast.events import EventLog as EventLog
     from holdfast.facade import Workspace as Workspace
     from holdfast.facade import get_registry as get_registry
     from holdfast.facade import open_workspace as open_workspace
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.workflows import workflow as workflow
 
 _HOME_OF = {
+    "EventLog": "holdfast.events",
     "HoldfastError": "holdfast.errors",
     "Queue": "holdfast.queues",
     "Workspace": "holdfast.facade",

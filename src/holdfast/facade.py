@@ -9,6 +9,7 @@ from holdfast.workspace.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from holdfast.durable.quarantine import Quarantine
+    from holdfast.events import EventLog
     from holdfast.logs import Logger
     from holdfast.queues import Queue
     from holdfast.registry import AgentRegistry
@@ -59,6 +60,14 @@ class Workspace:
             self._queues[name] = Queue(name, **chosen)
         return self._queues[name]
 
+    @cached_property
+    def events(self) -> "EventLog":
+        """The event log of this workspace."""
+        from holdfast.events import EventLog
+
+        store = self.settings.events
+        return EventLog(store.url, durability=store.durability)
+
     def logger(self, component: str) -> "Logger":
         """A logger that writes to ``logs/<component>.log``."""
         from holdfast.logs import get_logger
@@ -99,10 +108,13 @@ class Workspace:
         return Quarantine(self.layout.quarantine)
 
     def close(self) -> None:
-        """Close the queues, and the workflow store once its started runs have ended."""
+        """Close the queues, the events, and the workflows once their started runs have ended."""
         for queue in self._queues.values():
             queue.close()
         self._queues.clear()
+        if "events" in self.__dict__:
+            self.events.close()
+            del self.__dict__["events"]
         if "workflows" in self.__dict__:
             self.workflows.close()
             del self.__dict__["workflows"]

@@ -18,6 +18,7 @@ COMMANDS = {
     "agents": ("holdfast.cli.agents", "The agent registry: list, add, change, discover."),
     "workflows": ("holdfast.cli.workflows", "Durable workflows: run, list, show, resume."),
     "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
+    "events": ("holdfast.cli.events", "The event log: append, read, follow, list streams."),
     "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, verify."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),

@@ -73,6 +73,7 @@ def workspace_status(workspace: Workspace) -> Status:
         _store("servers", "json", layout.server_registry, lambda: _servers(layout)),
         _engine_store("workflows", settings.workflows, lambda: _runs(workspace)),
         _engine_store("queues", settings.queues, lambda: _messages(workspace)),
+        _engine_store("events", settings.events, lambda: _events(workspace)),
         _store("logs", "json lines", layout.logs, lambda: _log_files(layout)),
     ]
     for store in stores:
@@ -107,7 +108,7 @@ def _engine_store(name: str, store: Store, count: Callable[[], str]) -> StoreSta
     """A store whose engine is chosen by URL; it may be elsewhere than on this disk."""
     url = parse_url(store.url)
     if url.path is None:
-        return StoreStatus(name, url.scheme, store.url)
+        return StoreStatus(name, url.scheme, str(url))
     return _store(name, f"{url.scheme} ({store.durability})", url.path, count)
 
 
@@ -151,6 +152,10 @@ def _messages(workspace: Workspace) -> str:
         waiting += stats.ready + stats.delayed + stats.leased
         dead += stats.dead
     return _count(len(names), "queue") + _breakdown({"waiting": waiting, "dead": dead})
+
+
+def _events(workspace: Workspace) -> str:
+    return _count(workspace.events.position(), "event")
 
 
 def _log_files(layout: Layout) -> str:

@@ -26,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     workflows: Store
     queues: Store
+    events: Store
     backups: Path
 
 
@@ -35,6 +36,7 @@ class _SettingsFile(msgspec.Struct, frozen=True, rename="camel"):
     format_version: int = 1
     workflows: Store | None = None
     queues: Store | None = None
+    events: Store | None = None
     backups: str | None = None
 
 
@@ -47,8 +49,9 @@ def read_settings(layout: Layout) -> Settings:
     settings = Settings(
         workflows=chosen.workflows or Store(url_for("sqlite", layout.database)),
         queues=chosen.queues or Store(url_for("file", layout.queues)),
+        events=chosen.events or Store(url_for("sqlite", layout.database)),
         backups=layout.root / chosen.backups if chosen.backups else layout.backups,
     )
-    for store in (settings.workflows, settings.queues):
+    for store in (settings.workflows, settings.queues, settings.events):
         parse_url(store.url)
     return settings

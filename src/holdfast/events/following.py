@@ -1,0 +1,126 @@
+"""Reading on: from a position through what is there to what is appended later."""
+
+import time
+from collections.abc import Callable, Iterator
+
+from holdfast.durable.faults import fault_point
+from holdfast.errors import ConflictError, UsageError
+from holdfast.events.event import Event, Shapes
+from holdfast.events.store import EventStore, State, StoredEvent
+
+_PAGE = 500  # events that are in memory at a time
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at a quiet log
+
+
+def follow(
+    store: EventStore,
+    shapes: Shapes,
+    stream: str | None,
+    *,
+    after: int,
+    types: frozenset[str] | None,
+    wait: float | None,
+    stop: Callable[[], bool] | None,
+) -> Iterator[Event]:
+    """The events beyond `after`; see `EventLog.follow`."""
+
+    cursor = _Cursor(store, stream, types, after)
+    while rows := cursor.next_page(wait, stop):
+        for event in shapes.events(rows):
+            if stop is not None and stop():
+                return
+            yield event
+
+
+def subscribe(
+    store: EventStore,
+    shapes: Shapes,
+    name: str,
+    *,
+    types: frozenset[str] | None,
+    wait: float | None,
+    stop: Callable[[], bool] | None,
+    batch: int,
+) -> Iterator[Event]:
+    """The events that the subscription has not handled; see `EventLog.subscribe`."""
+    if batch < 1:
+        raise UsageError("a batch has at least 1 event")
+    place = _Place(store, name)
+    handled = place.stored or 0
+    cursor = _Cursor(store, None, types, handled)
+    try:
+        while rows := cursor.next_page(wait, stop):
+            for number, event in enumerate(shapes.events(rows), start=1):
+                if stop is not None and stop():
+                    return
+                yield event
+                handled = event.position
+                if number % batch == 0:
+                    place.store(handled)
+            handled = cursor.after
+            place.store(handled)
+        handled = cursor.after  # also beyond events of other types
+    finally:
+        place.store(handled)
+
+
+class _Place:
+    """The stored position of a subscription; it moves only from where this reader has left it."""
+
+    def __init__(self, store: EventStore, name: str) -> None:
+        self._store = store
+        self._name = name
+        state = store.read_state("subscription", name)
+        self.stored = None if state is None else state.at
+
+    def store(self, position: int) -> None:
+        if position == (self.stored or 0):
+            return
+        fault_point("events.handled")
+        state = State(position, b"{}")
+        if not self._store.save_state("subscription", self._name, state, replaces=self.stored):
+            raise ConflictError(
+                f"another process handles the subscription {self._name!r}",
+                hint="let one process handle it, or give each a name of its own",
+            )
+        self.stored = position
+        fault_point("events.position.stored")
+
+
+class _Cursor:
+    """Pages of events, each beyond the one before."""
+
+    def __init__(
+        self, store: EventStore, stream: str | None, types: frozenset[str] | None, after: int
+    ) -> None:
+        self._store = store
+        self._stream = stream
+        self._types = types
+        self.after = after
+
+    def next_page(self, wait: float | None, stop: Callable[[], bool] | None) -> list[StoredEvent]:
+        """Events as soon as there are some; none when `wait` is over or `stop` says so."""
+        deadline = None if wait is None else time.monotonic() + wait
+        pause = _FIRST_PAUSE
+        while stop is None or not stop():
+            if rows := self._look():
+                return rows
+            left = _LONGEST_PAUSE if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                break
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        return []
+
+    def _look(self) -> list[StoredEvent]:
+        """A page; what the types leave out is passed over once and not looked at again."""
+        store, stream = self._store, self._stream
+        while (end := store.head() if stream is None else store.version(stream)) > self.after:
+            rows = store.read(stream=stream, after=self.after, limit=_PAGE, types=self._types)
+            last = 0
+            if rows:
+                last = rows[-1][0] if stream is None else rows[-1][2]
+            self.after = last if len(rows) == _PAGE else max(last, end)
+            if rows:
+                return rows
+        return []

@@ -1,0 +1,123 @@
+"""``holdfast events`` as a person and a program use it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdfast.durable.documents import write_document
+from holdfast.facade import open_workspace
+from holdfast.upkeep.status import workspace_status
+from holdfast.workspace.layout import Marker, marker_of
+from tests.conftest import SOURCE, Runner
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A fresh workspace."""
+    root = tmp_path / "development"
+    marker_of(root).parent.mkdir(parents=True)
+    write_document(marker_of(root), Marker("0000", "development", ".."))
+    return root
+
+
+@pytest.fixture
+def run(holdfast: Runner, root: Path) -> Runner:
+    def call(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+        return holdfast("events", *arguments, cwd=root, **options)
+
+    return call
+
+
+def document(done: subprocess.CompletedProcess[str]) -> Any:
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_appending_and_reading(run: Runner) -> None:
+    assert document(run("read", "--json")) == []
+    first = document(run("append", "bees", "hatched", '{"count": 3}', "--expect", "new", "--json"))
+    assert first == {"stream": "bees", "version": 1, "position": 1}
+    run("append", "wasps", "seen", "-", stdin='"tëxt"')
+    run("append", "bees", "flew", "null", "--expect", "1")
+    refused = run("append", "bees", "flew", "null", "--expect", "1", "--json")
+    assert refused.returncode == 1
+    assert json.loads(refused.stderr)["error"]["type"] == "ConflictError"
+    events = document(run("read", "--json"))
+    assert [(e["position"], e["stream"], e["data"]) for e in events] == [
+        (1, "bees", {"count": 3}),
+        (2, "wasps", "tëxt"),
+        (3, "bees", None),
+    ]
+    assert run("read", "bees", "--from", "2").stdout == "3\tbees\t2\tflew\tnull\n"
+    assert run("read", "--type", "seen").stdout == '2\twasps\t1\tseen\t"tëxt"\n'
+    assert document(run("streams", "--json")) == [
+        {"stream": "bees", "version": 2},
+        {"stream": "wasps", "version": 1},
+    ]
+    assert run("streams", "w").stdout == "wasps\t1\n"
+
+
+def test_a_key_makes_an_append_repeatable(run: Runner) -> None:
+    one = run("append", "bees", "hatched", "1", "--key", "k", "--json")
+    assert document(run("append", "bees", "hatched", "1", "--key", "k", "--json")) == document(one)
+
+
+def test_archiving(run: Runner, root: Path) -> None:
+    run("append", "bees", "hatched", "1")
+    done = document(run("archive", "bees", "kept/bees.jsonl", "--json"))
+    assert (done["version"], done["file"]) == (1, str(root / "kept" / "bees.jsonl"))
+    assert document(run("read", "--json")) == []
+    assert len(document(run("read", "bees", "--archived", "--json"))) == 1
+    assert document(run("streams", "--archived", "--json"))[0]["stream"] == "bees"
+    assert run("append", "bees", "hatched", "1").returncode == 1
+    assert document(run("unarchive", "bees", "--json"))["events"] == 1
+    assert len(document(run("read", "--json"))) == 1
+
+
+def test_following(run: Runner, root: Path) -> None:
+    run("append", "bees", "hatched", "1")
+    follower = subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "events", "read", "--follow"],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": str(SOURCE)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with follower:
+        try:
+            assert follower.stdout is not None
+            assert follower.stdout.readline() == "1\tbees\t1\thatched\t1\n"
+            run("append", "wasps", "seen", "2")
+            assert follower.stdout.readline() == "2\twasps\t1\tseen\t2\n"
+        finally:
+            follower.kill()
+
+
+def test_the_status_of_the_workspace_counts_the_events(run: Runner, root: Path) -> None:
+    run("append", "bees", "hatched", "1")
+    with open_workspace(root) as workspace:
+        stores = {store.name: store for store in workspace_status(workspace).stores}
+    assert (stores["events"].engine, stores["events"].holds) == ("sqlite (process)", "1 event")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("append", "bees", "hatched", "{bees"),
+        ("append", "bees", "hatched", "1", "--expect", "-1"),
+        ("append", "bees", "", "1"),
+        ("read", "--archived"),
+        ("read", "--follow", "--json"),
+        ("unarchive", "nothing"),
+        ("archive", "nothing", "file.jsonl"),
+    ],
+)
+def test_wrong_usage(run: Runner, arguments: tuple[str, ...]) -> None:
+    done = run(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "error" in done.stderr
