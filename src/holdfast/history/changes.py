@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -69,12 +70,9 @@ def own_index(repository: Repository, head: Head, folder: Path) -> Git:
         raise RefusedError(f"{name} is in conflict", path=repository.root, hint=hint)
     git = repository.git.with_index(folder / "index")
     # The copy carries what git knows of sizes and times, so that only changed files are read.
-    try:
-        write_atomic(
-            folder / "index", read_bytes(repository.git_dir / "index"), durability="process"
-        )
-    except NotFoundError:
-        pass
+    with suppress(NotFoundError):
+        content = read_bytes(repository.git_dir / "index")
+        write_atomic(folder / "index", content, durability="process")
     git.change("read-tree", *(["--reset", head.commit] if head.commit else ["--empty"]))
     git.change("update-index", "-q", "--refresh")
     return git

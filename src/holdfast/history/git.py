@@ -24,6 +24,11 @@ from holdfast.errors import (
     UsageError,
 )
 
+if sys.platform == "win32":
+    _NO_WINDOW = subprocess.CREATE_NO_WINDOW
+else:
+    _NO_WINDOW = 0
+
 READ_LIMIT = 120.0  # seconds
 WRITE_LIMIT = 900.0  # seconds; a first save may hash gigabytes, a push may be slow
 
@@ -264,9 +269,6 @@ class Git:
                     hint=hint.format(folder=self.folder),
                 )
         return HoldfastError(f"git refused: {cause}", path=self.folder)
-
-
-_NO_WINDOW = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
 
 
 def _cause(text: str) -> str:

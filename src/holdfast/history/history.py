@@ -62,8 +62,8 @@ class History:
 
         Returns False, and changes nothing, when a repository holds the workspace already.
         """
-        with suppress(NotFoundError):
-            return not self._repository.root
+        if self._is_held():
+            return False
         Git(self._workspace).change("init")
         with suppress(ConflictError):  # the person's own stays
             content = long_path(GITIGNORE).read_bytes()
@@ -124,6 +124,12 @@ class History:
         Raises `NotFoundError`; what fails is in the report's `problems`.
         """
         return restore(self._repository, self._name(path), rev, self._quarantine, dry_run=dry_run)
+
+    def _is_held(self) -> bool:
+        try:
+            return bool(self._repository)
+        except NotFoundError:
+            return False
 
     def _name(self, path: Path) -> bytes:
         return self._repository.name_of(self._workspace / path)

@@ -6,31 +6,25 @@ then the branch moves. A crash before that last step leaves the saved paths stag
 changed; the same command goes on from there.
 """
 
-import os
-import sys
 import time
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from holdfast.durable.faults import fault_point
-from holdfast.durable.names import long_path
-from holdfast.durable.trees import walk
 from holdfast.errors import BusyError, HoldfastError, RefusedError
 from holdfast.history.changes import (
-    GITLINK,
     Changes,
     RawChange,
     check_named,
-    ignored_names,
     list_changes,
     own_index,
     parents,
     raw_changes,
 )
+from holdfast.history.check import missing_files
 from holdfast.history.git import Git, shown
 from holdfast.history.reports import Names, Problem, SaveReport, SecretFinding
 from holdfast.history.repository import Head, Repository
@@ -73,6 +67,7 @@ class _Save:
     scratch: Path
     began: float = field(default_factory=time.time)
     problems: list[Problem] = field(default_factory=list)
+    unreadable: list[bytes] = field(default_factory=list)
 
     def carry_out(self) -> SaveReport:
         git = own_index(self.repository, self.head, self.scratch)
@@ -80,25 +75,30 @@ class _Save:
         if self.order.named:
             check_named(self.repository, git, self.order.scope, changes)
         findings = self._scan(changes)
-        if self.order.dry_run or not changes.all:
+        if self.order.dry_run:
             return self._report(changes, findings)
         if findings and not self.order.allow_secrets:
             raise _refusal(self.repository, findings)
-        names = b"\0".join(changes.all) + b"\0"
         fault_point("history.save.scanned")
-        git.change("update-index", "--add", "--remove", "--replace", "-z", "--stdin", stdin=names)
-        tree = git.change("write-tree").decode().strip()
+        tree = _store(git, changes.all)
         fault_point("history.save.stored")
         base = self.head.commit or self.repository.empty_tree()
         differences = raw_changes(self.repository.git, "diff-tree", "-r", base, tree)
         changes = _as_changes(differences, changes.nested)
-        commit = None
-        message = self.order.message or _message_for(changes)
+        commit, message = None, ""
         if differences:
+            message = self.order.message or _message_for(changes)
             commit = self._commit(tree, message)
             self._publish(commit, base, differences)
-        self._check(git, commit or self.head.commit, changes)
-        return self._report(changes, findings, commit, message if commit else "")
+        self.problems += missing_files(
+            self.repository,
+            git,
+            tree,
+            self.order.scope,
+            passed_over={*changes.nested, *self.unreadable},
+            before=self.began,
+        )
+        return self._report(changes, findings, commit, message)
 
     def _scan(self, changes: Changes) -> list[SecretFinding]:
         """The likely secrets that HEAD does not have already; unreadable files are taken out."""
@@ -114,6 +114,7 @@ class _Save:
                     names.remove(name)
                     reason = f"cannot be read: {error.strerror}"
                     self.problems.append(Problem(shown(name), reason))
+                    self.unreadable.append(name)
                 else:
                     if secrets:
                         found[name] = secrets
@@ -172,70 +173,6 @@ class _Save:
         if records:
             git.change("update-index", "-z", "--index-info", stdin=b"".join(records))
 
-    def _check(self, git: Git, commit: str | None, changes: Changes) -> None:
-        """Find files on disk that should be in the commit and are not, whatever git said."""
-        known = {problem.path for problem in self.problems}
-        arguments = [os.fsdecode(name) for name in self.order.scope if name]
-        options = ("ls-tree", "-r", "-z", "--full-tree")
-        lines = self.repository.git.names(*options, commit, *arguments) if commit else []
-        alike = self._comparable()
-        saved = {alike(line.partition(b"\t")[2]) for line in lines}
-        skipped = ignored_names(self.repository, git, self.order.scope) | set(changes.nested)
-        skipped |= {line.partition(b"\t")[2] for line in lines if line.startswith(GITLINK)}
-        for name, reason in self._on_disk({alike(name) for name in skipped}, alike):
-            if shown(name) not in known and (reason or alike(name) not in saved):
-                reason = reason or "git did not store it"
-                self.problems.append(Problem(shown(name), reason))
-
-    def _on_disk(
-        self, skipped: set[bytes], alike: Callable[[bytes], bytes]
-    ) -> Iterator[tuple[bytes, str | None]]:
-        """Each file in scope, or why a folder cannot be looked into.
-
-        What was written while we worked is left out: the next save has it.
-        """
-        for top in self.order.scope:
-            path = long_path(self.repository.path_of(top))
-            above = os.fsdecode(top) + "/" if top else ""
-            if path.is_symlink() or not path.is_dir():
-                if os.path.lexists(path):
-                    yield top, None
-                continue
-            errors: list[tuple[bytes, str]] = []
-
-            def name_of(below: str, above: str = above) -> bytes:
-                return os.fsencode(above + below)
-
-            entries = walk(
-                path,
-                skip=lambda below, item: (
-                    item.name == ".git" or alike(name_of(below)) in skipped  # noqa: B023
-                ),
-                on_error=lambda below, error: errors.append(  # noqa: B023
-                    (name_of(below), f"cannot be read: {error.strerror}")  # noqa: B023
-                ),
-            )
-            for entry in entries:
-                if (entry.is_file or entry.is_link) and entry.status.st_ctime < self.began:
-                    yield name_of(entry.path), None
-            yield from errors
-
-    def _comparable(self) -> Callable[[bytes], bytes]:
-        """How names are compared here: git may keep another spelling of the same name."""
-        ignores_case = self.repository.git.try_line(
-            "config", "--type=bool", "--get", "core.ignorecase"
-        )
-        fold_case, composed = ignores_case == b"true", sys.platform == "darwin"
-        if not fold_case and not composed:
-            return lambda name: name
-
-        def alike(name: bytes) -> bytes:
-            text = os.fsdecode(name)
-            text = unicodedata.normalize("NFC", text) if composed else text
-            return os.fsencode(text.casefold() if fold_case else text)
-
-        return alike
-
     def _report(
         self,
         changes: Changes,
@@ -256,6 +193,14 @@ class _Save:
             secrets=findings,
             problems=self.problems,
         )
+
+
+def _store(git: Git, names: Sequence[bytes]) -> str:
+    """Store the files of these names, or their removal, in git's own index; returns its tree."""
+    if names:
+        options = ("--add", "--remove", "--replace", "-z", "--stdin")
+        git.change("update-index", *options, stdin=b"".join(name + b"\0" for name in names))
+    return git.change("write-tree").decode().strip()
 
 
 def listed(names: Sequence[bytes], limit: int = _LISTED) -> Names:

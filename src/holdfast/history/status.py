@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
 from holdfast.history.git import shown
-from holdfast.history.reports import HistoryStatus, Names
+from holdfast.history.reports import HistoryStatus
 from holdfast.history.repository import Head, Repository
 from holdfast.history.save import listed
 
