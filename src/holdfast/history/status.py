@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
 
+from holdfast.history.changes import as_arguments, parents
 from holdfast.history.git import shown
 from holdfast.history.reports import HistoryStatus
 from holdfast.history.repository import Head, Repository
@@ -28,10 +29,9 @@ def repository_status(repository: Repository, workspace: str, *, limit: int) -> 
     """The whole repository at a glance; at most `limit` paths of each kind are listed."""
     head, found = repository.head(), _look(repository)
     operation = repository.operation()
-    nested = [name for name in found.untracked if _is_repository(repository, name)]
-    found.untracked = [name for name in found.untracked if name not in nested]
-    prefix = [os.fsdecode(repository.prefix)] if repository.prefix else []
-    tracked = len(repository.git.names("ls-files", "-z", "--", *prefix))
+    scope = as_arguments([repository.prefix])
+    nested = _part_nested(repository, found, scope)
+    tracked = len(repository.git.names("ls-files", "-z", "--", *scope))
     serious = list(_serious(repository, head, found))
     return HistoryStatus(
         workspace=workspace,
@@ -48,7 +48,7 @@ def repository_status(repository: Repository, workspace: str, *, limit: int) -> 
         modified=listed(found.modified, limit),
         untracked=listed(found.untracked, limit),
         conflicted=listed(found.conflicted, limit),
-        nested=[shown(name) for name in sorted(nested)],
+        nested=[shown(name) for name in nested],
         warnings=serious + list(_remarks(repository, found, nested)),
         healthy=not serious,
     )
@@ -94,9 +94,25 @@ def _read_header(found: _Found, header: str) -> None:
         found.ahead, found.behind = int(ahead), -int(behind)
 
 
+def _part_nested(repository: Repository, found: _Found, scope: list[str]) -> list[bytes]:
+    """The repositories inside this one; taken out of what is untracked, with their bare folders."""
+    options = ("--others", "--exclude-standard", "-z")
+    others = repository.git.names("ls-files", *options, "--", *scope)
+    nested = {name for name in others if name.endswith(b"/")}
+    nested |= {name for name in found.untracked if _is_repository(repository, name)}
+    holding = set(parents(name for name in others if name not in nested))
+    inside = repository.prefix + b"/" if repository.prefix else b""
+    found.untracked = [
+        name
+        for name in found.untracked
+        if name not in nested
+        and (not name.endswith(b"/") or not name.startswith(inside) or name.rstrip(b"/") in holding)
+    ]
+    return sorted(nested)
+
+
 def _is_repository(repository: Repository, name: bytes) -> bool:
-    place = repository.path_of(name)
-    return name.endswith(b"/") and os.path.lexists(place / ".git")
+    return name.endswith(b"/") and os.path.lexists(repository.path_of(name) / ".git")
 
 
 def _serious(repository: Repository, head: Head, found: _Found) -> Iterator[str]:
@@ -122,7 +138,7 @@ def _remarks(repository: Repository, found: _Found, nested: list[bytes]) -> Iter
     for name in folders:
         if name != whole:
             yield f"the whole directory {shown(name)} is untracked"
-    for name in sorted(nested):
+    for name in nested:
         yield f"{shown(name)} is a repository of its own; a save here does not hold its files"
 
 
