@@ -365,13 +365,14 @@ def test_a_linked_worktree_saves_to_its_own_branch(
     assert "development/only-here.txt" not in names_in(git, "master")
 
 
-def test_only_push_sends_anything(history: History, git: Call, tmp_path: Path) -> None:
+def test_only_push_sends_anything(history: History, root: Path, git: Call, tmp_path: Path) -> None:
+    history.save()
     with pytest.raises(NotFoundError, match="local only"):
-        history.save()
         history.push()
     call_git(tmp_path, "init", "-q", "--bare", "remote.git")
     remote = tmp_path / "remote.git"
     git("remote", "add", "origin", str(remote))
+    (root / "more.txt").write_bytes(b"x")
     history.save()
     assert call_git(remote, "branch", "--list") == ""
     pushed = history.push()
