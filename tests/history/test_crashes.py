@@ -77,6 +77,18 @@ def test_a_save_killed_at_each_point_loses_nothing_and_goes_on(
     check_goes_on(history, root, git, before)
 
 
+def test_work_that_goes_on_after_a_kill_is_not_taken_for_staged(
+    run_python: Runner, history: History, root: Path, git: Call, staged: None
+) -> None:
+    killed = run_python(SAVE, root, faults="history.save.indexed=crash")
+    assert was_killed(killed), killed.stderr
+    assert "development/new.txt" in git("diff", "--cached", "--name-only")
+    (root / "new.txt").write_bytes(b"newer\n")
+    history.save()
+    assert git("diff", "--cached", "--name-only").split() == [AGENT]
+    assert git("cat-file", "blob", ":development/new.txt") == "newer\n"
+
+
 @pytest.mark.slow
 def test_a_save_killed_at_random_instants_goes_on(
     history: History, root: Path, git: Call, staged: None

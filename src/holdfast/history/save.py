@@ -14,7 +14,14 @@ from datetime import datetime
 from pathlib import Path
 
 from holdfast.durable.faults import fault_point
-from holdfast.errors import BusyError, HoldfastError, RefusedError
+from holdfast.durable.files import read_bytes, remove, write_atomic
+from holdfast.errors import (
+    BusyError,
+    HoldfastError,
+    NotFoundError,
+    RefusedError,
+    UnreadableError,
+)
 from holdfast.history.changes import (
     Changes,
     RawChange,
@@ -90,6 +97,7 @@ class _Save:
             message = self.order.message or _message_for(changes)
             commit = self._commit(tree, message)
             self._publish(commit, base, differences)
+        remove(self._pending)
         self.problems += missing_files(
             self.repository,
             git,
@@ -151,17 +159,35 @@ class _Save:
         with git.moving(self.ref, commit, self.head.commit, reason):
             fault_point("history.save.prepared")
             self.repository.await_index()
-            self._update_index(base, differences)
+            staged = self._staged(base)
+            write_atomic(self._pending, commit.encode())
+            self._update_index(staged, differences)
             fault_point("history.save.indexed")
         fault_point("history.save.published")
         # Only the times and sizes git remembers are missing; the next git status adds them.
         with suppress(BusyError):
             git.change("update-index", "-q", "--refresh")
 
-    def _update_index(self, base: str, differences: list[RawChange]) -> None:
-        """Bring the saved paths up to date in the person's index, save those staged differently."""
+    @property
+    def _pending(self) -> Path:
+        """The file that names the commit for which the person's index is being changed."""
+        return self.scratch.parent / "pending"
+
+    def _staged(self, base: str) -> set[bytes]:
+        """What the person has staged: not what a killed save has put into the index."""
         git = self.repository.git
-        staged = {change.name for change in raw_changes(git, "diff-index", "--cached", base)}
+        left: set[tuple[bytes, bytes]] = set()
+        with suppress(NotFoundError, UnreadableError):  # git may have tidied that commit away
+            pending = read_bytes(self._pending).decode()
+            parent = git.try_line("rev-parse", "--verify", "--quiet", f"{pending}^1")
+            if (parent.decode() if parent else None) == self.head.commit:  # it was not published
+                changes = raw_changes(git, "diff-tree", "-r", base, pending)
+                left = {(change.name, change.id) for change in changes}
+        staged = raw_changes(git, "diff-index", "--cached", base)
+        return {change.name for change in staged if (change.name, change.id) not in left}
+
+    def _update_index(self, staged: set[bytes], differences: list[RawChange]) -> None:
+        """Bring the saved paths up to date in the person's index, save those staged differently."""
         above = set(parents(staged))
         records = []
         for change in sorted(differences, key=lambda change: change.letter != b"D"):
@@ -171,6 +197,7 @@ class _Save:
             mode = b"0" if change.letter == b"D" else change.mode
             records.append(mode + b" " + change.id + b"\t" + name + b"\0")
         if records:
+            git = self.repository.git
             git.change("update-index", "-z", "--index-info", stdin=b"".join(records))
 
     def _report(
