@@ -209,10 +209,12 @@ def test_a_repository_in_the_workspace_itself(tmp_path: Path) -> None:
     assert call_git(root, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_twenty_thousand_files_take_no_process_each(
     history: History, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for folder in range(40):
+    folders = 4 if sys.platform == "win32" else 40
+    for folder in range(folders):
         (root / f"d{folder}").mkdir()
         for number in range(500):
             (root / f"d{folder}" / f"{number}.txt").write_bytes(b"%d/%d\n" % (folder, number))
@@ -226,5 +228,5 @@ def test_twenty_thousand_files_take_no_process_each(
     monkeypatch.setattr(Git, "_command", counted)
     report = history.save()
     assert report.healthy
-    assert report.added.count == 20_002
+    assert report.added.count == folders * 500 + 2
     assert 5 < len(calls) < 40
