@@ -1,13 +1,13 @@
 """Any name a file system takes is saved, shown and restored byte by byte."""
 
 import os
-import shutil
 import sys
 from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.durable.files import remove_tree
 from holdfast.durable.names import windows_problem
 from holdfast.durable.quarantine import Quarantine
 from holdfast.history import History
@@ -56,10 +56,10 @@ def test_names_of_every_kind_are_saved_and_come_back(
         assert report.added.count == len(files) + 1
         assert history.save().commit is None
         for path in files:
-            shutil.rmtree(path.parent)
+            remove_tree(path.parent)
         for path, content in files.items():
             assert history.read(path) == content
             assert history.restore(path).healthy
             assert path.read_bytes() == content
     finally:
-        shutil.rmtree(folder)
+        remove_tree(folder)
