@@ -10,6 +10,7 @@ from holdfast.workspace.settings import Settings, read_settings
 if TYPE_CHECKING:
     from holdfast.durable.quarantine import Quarantine
     from holdfast.events import EventLog
+    from holdfast.history import History
     from holdfast.logs import Logger
     from holdfast.queues import Queue
     from holdfast.registry import AgentRegistry
@@ -99,6 +100,13 @@ class Workspace:
         return vault.snapshot(
             layout.root, workspace_id=layout.id, workspace_name=layout.name, **options
         )
+
+    @cached_property
+    def history(self) -> "History":
+        """The git history of this workspace, in whichever repository holds it."""
+        from holdfast.history import History
+
+        return History(self.layout.root, quarantine=self.quarantine)
 
     @cached_property
     def quarantine(self) -> "Quarantine":

@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, verify."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
+    "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
     "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),
 }

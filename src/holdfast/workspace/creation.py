@@ -21,6 +21,7 @@ from holdfast.workspace.layout import (
 )
 
 _TEMPLATES = Path(__file__).parent / "templates"
+GITIGNORE = _TEMPLATES / "doors" / "dot-gitignore"  # what a new workspace keeps out of git
 _GROUPS: dict[str, object] = {"production": {}, "staging": {}, "development": {}}
 _DOCUMENTS: dict[str, object] = {
     "configs/agents/agent-registry.json": {"agentRegistry": _GROUPS},

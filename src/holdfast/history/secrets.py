@@ -1,0 +1,226 @@
+"""Likely secrets in files that are about to be committed, found by their shape.
+
+Known kinds (private keys, tokens with a prefix, JWT, passwords in URLs) are looked for in every
+text file; a value that only looks random counts where settings are kept: in ``.env`` files, in
+assignments to names such as ``API_KEY``, and in the ``env`` and ``headers`` blocks of JSON. A line
+that carries ``pragma: allowlist secret`` is left alone, as detect-secrets does.
+"""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from holdfast.durable.names import long_path
+
+ALLOWED = b"pragma: allowlist secret"
+
+_BATCH = 8 << 20  # bytes of whole lines that are searched at once
+
+
+class Secret(NamedTuple):
+    """A likely secret: its line (from 1), its kind and its bytes."""
+
+    line: int
+    kind: str
+    value: bytes
+
+    @property
+    def masked(self) -> str:
+        """Its beginning, if that tells no more than the kind, and its length."""
+        known = self.value[:4].decode("ascii", "replace") if len(self.value) >= 20 else ""
+        return f"{known}… ({len(self.value)} characters)"
+
+
+class _Rule(NamedTuple):
+    """A kind of secret. The slow `pattern` is tried only where one of the `marks` occurs."""
+
+    kind: str
+    marks: tuple[bytes, ...]
+    pattern: re.Pattern[bytes]
+
+
+_KNOWN = (
+    _Rule(
+        "private key",
+        (b"PRIVATE KEY",),
+        re.compile(rb"(-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)"),
+    ),
+    _Rule(
+        "age secret key", (b"AGE-SECRET-KEY-",), re.compile(rb"\b(AGE-SECRET-KEY-1[A-Z0-9]{50,})")
+    ),
+    _Rule(
+        "AWS access key",
+        (b"AKIA", b"ASIA"),
+        re.compile(rb"(?<![A-Za-z0-9])((?:AKIA|ASIA)[A-Z2-7]{16})(?![A-Za-z0-9])"),
+    ),
+    _Rule(
+        "GitHub token",
+        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
+        re.compile(rb"\b(gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})"),
+    ),
+    _Rule("GitLab token", (b"glpat-",), re.compile(rb"\b(glpat-[A-Za-z0-9_-]{20,})")),
+    _Rule("Anthropic key", (b"sk-ant-",), re.compile(rb"\b(sk-ant-[A-Za-z0-9_-]{20,})")),
+    _Rule(
+        "OpenAI key",
+        (b"sk-",),
+        re.compile(
+            rb"\b(sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|sk-(?!ant-)[A-Za-z0-9]{32,})"
+        ),
+    ),
+    _Rule(
+        "Slack token",
+        (b"xox", b"xapp-", b"hooks.slack.com"),
+        re.compile(
+            rb"\b(xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}"
+            rb"|hooks\.slack\.com/services/T\w+/B\w+/\w{16,})"
+        ),
+    ),
+    _Rule("Google key", (b"AIza",), re.compile(rb"\b(AIza[A-Za-z0-9_-]{35})")),
+    _Rule("Stripe key", (b"k_live_",), re.compile(rb"\b([sr]k_live_[A-Za-z0-9]{20,})")),
+    _Rule("npm token", (b"npm_",), re.compile(rb"\b(npm_[A-Za-z0-9]{36})\b")),
+    _Rule("Hugging Face token", (b"hf_",), re.compile(rb"\b(hf_[A-Za-z0-9]{30,})\b")),
+    _Rule(
+        "JSON web token",
+        (b"eyJ",),
+        re.compile(rb"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"),
+    ),
+)
+
+# These are secrets only if the value is no placeholder and looks random, or is a password.
+_GUESSED = (
+    _Rule(
+        "bearer token",
+        (b"earer", b"EARER"),
+        re.compile(rb"(?i)\bbearer[ \t]+([A-Za-z0-9._~+/-]{20,}={0,2})"),
+    ),
+    _Rule(
+        "password in a URL",
+        (b"://",),
+        re.compile(rb"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*:([^\s/:@\"'<>]{6,100})@[\w.\[-]"),
+    ),
+    _Rule(
+        "AWS secret key",
+        (b"secret_access_key", b"SECRET_ACCESS_KEY", b"ecretAccessKey"),
+        re.compile(
+            rb"(?i)aws_?secret_?access_?key[\"']?\s*[:=]\s*[\"']?"
+            rb"([A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])"
+        ),
+    ),
+)
+
+_SETTINGS_FILES = {
+    ".cfg",
+    ".conf",
+    ".env",
+    ".ini",
+    ".json",
+    ".properties",
+    ".toml",
+    ".yaml",
+    ".yml",
+}
+_ASSIGNED = re.compile(
+    rb"(?im)(?<![\w.-])(?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key"
+    rb"|access[_-]?key|private[_-]?key|credentials?))[\"']?[ \t]*[:=][ \t]*"
+    rb"(?:\"([^\"\n]{8,512})\"|'([^'\n]{8,512})'|([^\s\"'#,;{}\[\]]{8,512}))"
+)
+_ENV_LINE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?\w+[ \t]*=[ \t]*[\"']?([^\s\"'#]{20,512})")
+_JSON_BLOCK = re.compile(rb"\"(?:env|headers)\"\s*:\s*\{([^{}]*)\}")
+_JSON_VALUE = re.compile(rb":\s*\"([^\"\n]{20,512})\"")
+_PLACEHOLDER = re.compile(
+    rb"(?i)\$[{(\w]|%\w+%|<|\{\{|your[_-]|change[_-]?me|example|placeholder|redacted|dummy"
+    rb"|x{4,}|\*{3,}|\.\.\.|^(?:true|false|null|none|process\.env|os\.environ)"
+)
+_NOT_SECRET = re.compile(
+    rb"^(?:[a-z][a-z0-9+.-]*://|/|\.{0,2}/|[A-Za-z]:[\\/])|[\\/].*[\\/].*\.\w+$|\s"
+)
+
+
+def find_secrets(path: Path) -> Iterator[Secret]:
+    """The likely secrets in the file `path`, by line; a binary file has none.
+
+    `path` also decides whether it is a settings file. Raises `OSError` when it cannot be read.
+    """
+    before = 0
+    with long_path(path).open("rb") as file:
+        while lines := file.readlines(_BATCH):
+            content = b"".join(lines)
+            if b"\0" in content[:8192]:
+                return
+            yield from _in_text(content, path.name, before)
+            before += len(lines)
+
+
+def _in_text(content: bytes, name: str, before: int) -> Iterator[Secret]:
+    """The secrets of whole lines; each line's first finding counts."""
+    seen: set[tuple[int, bytes]] = set()
+    for kind, start, value in sorted(_candidates(content, name), key=lambda found: found[1]):
+        number = content.count(b"\n", 0, start) + 1
+        if any(line == number and (value in other or other in value) for line, other in seen):
+            continue
+        seen.add((number, value))
+        if ALLOWED not in _line_around(content, start):
+            yield Secret(before + number, kind, value)
+
+
+def _candidates(content: bytes, name: str) -> Iterator[tuple[str, int, bytes]]:
+    """Each likely secret: its kind, where it begins, its bytes."""
+    for rule in _KNOWN:
+        if any(mark in content for mark in rule.marks):
+            for match in rule.pattern.finditer(content):
+                if b"EXAMPLE" not in match[1]:  # as in the providers' own documentation
+                    yield rule.kind, match.start(1), match[1]
+    for rule in _GUESSED:
+        if any(mark in content for mark in rule.marks):
+            for match in rule.pattern.finditer(content):
+                is_password = rule.kind == "password in a URL"
+                if _looks_random(match[1], 2.0 if is_password else 3.5):
+                    yield rule.kind, match.start(1), match[1]
+    suffix = PurePosixPath(name).suffix.lower()
+    if suffix in _SETTINGS_FILES or _is_env_file(name):
+        yield from _in_settings(content, _is_env_file(name), suffix == ".json")
+
+
+def _in_settings(content: bytes, is_env: bool, is_json: bool) -> Iterator[tuple[str, int, bytes]]:
+    for match in _ASSIGNED.finditer(content):
+        group = match.lastindex or 1
+        telling = b"pass" in match["name"].lower() or _is_mixed(match[group])
+        if telling and _looks_random(match[group], 2.5):
+            yield "secret setting", match.start(group), match[group]
+    if is_env:
+        for match in _ENV_LINE.finditer(content):
+            if _looks_random(match[1], 3.8) and _is_mixed(match[1]):
+                yield "random value in the environment", match.start(1), match[1]
+    if is_json:
+        for block in _JSON_BLOCK.finditer(content):
+            for match in _JSON_VALUE.finditer(block[1]):
+                if _looks_random(match[1], 3.8) and _is_mixed(match[1]):
+                    start = block.start(1) + match.start(1)
+                    yield "random value in the environment", start, match[1]
+
+
+def _is_env_file(name: str) -> bool:
+    return name == ".env" or name.startswith(".env.") or name.endswith(".env")
+
+
+def _looks_random(value: bytes, bits: float) -> bool:
+    """Whether a value is no placeholder, path or sentence and has `bits` a character or more."""
+    if _PLACEHOLDER.search(value) or _NOT_SECRET.search(value):
+        return False
+    counts = Counter(value).values()
+    entropy = -sum(n / len(value) * math.log2(n / len(value)) for n in counts)
+    return entropy >= bits
+
+
+def _is_mixed(value: bytes) -> bool:
+    """Whether letters and digits are mixed, as in a key and seldom in words."""
+    return bool(re.search(rb"[0-9]", value) and re.search(rb"[A-Za-z]", value))
+
+
+def _line_around(content: bytes, position: int) -> bytes:
+    start = content.rfind(b"\n", 0, position) + 1
+    end = content.find(b"\n", position)
+    return content[start : len(content) if end < 0 else end]
