@@ -22,7 +22,8 @@ def test_a_new_workspace_is_healthy_and_unprotected(workspace: Workspace) -> Non
     status = workspace_status(workspace)
     assert status.healthy
     names = [each.name for each in status.stores]
-    assert names == ["agents", "servers", "workflows", "queues", "logs", "backups"]
+    stores = ["agents", "servers", "workflows", "queues", "events", "logs", "backups"]
+    assert names == stores
     assert store(status, "workflows").health == "absent"
     assert any("never been backed up" in each for each in status.unprotected)
     assert "holdfast backup create" in status.next
