@@ -32,7 +32,7 @@ NAMES = {
 }.get(sys.platform, _POSIX.map(os.fsdecode)).filter(is_storable)
 
 
-@settings(max_examples=25)
+@settings(max_examples=5 if sys.platform == "win32" else 25)
 @given(tree=st.dictionaries(NAMES, st.tuples(NAMES, st.binary(max_size=50)), max_size=5))
 def test_names_of_every_kind_are_saved_and_come_back(
     tmp_path: Path, tree: dict[str, tuple[str, bytes]]
