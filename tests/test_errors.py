@@ -18,6 +18,7 @@ STATUS = {
     "RefusedError": 4,
     "MissingError": 5,
     "BusyError": 1,
+    "FullError": 1,
     "ConflictError": 1,
     "StorageError": 1,
     "StepError": 1,

@@ -11,6 +11,7 @@
     ├── RefusedError              4   would destroy something and was not confirmed
     ├── MissingError              5   an extra, an engine or a program is not there
     ├── BusyError                 1   another process holds the lock
+    ├── FullError                 1   a queue has reached its size limit
     ├── ConflictError             1   somebody else wrote in between
     ├── StorageError              1   the disk said no: full, read-only, no permission
     ├── StepError                 1   a workflow step failed for good
@@ -115,6 +116,10 @@ class MissingError(HoldfastError):
 
 class BusyError(HoldfastError):
     """Another process holds the lock; the message says which one and since when."""
+
+
+class FullError(HoldfastError):
+    """A queue has reached its size limit; nothing was put."""
 
 
 class ConflictError(HoldfastError):

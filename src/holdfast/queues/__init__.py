@@ -6,13 +6,17 @@
 from holdfast.queues.message import Message
 from holdfast.queues.opening import list_queues
 from holdfast.queues.queue import Queue
+from holdfast.queues.rates import Rate
+from holdfast.queues.retries import Backoff
 from holdfast.queues.store import NewMessage, QueueStore, Stats, StoredMessage
 
 __all__ = [
+    "Backoff",
     "Message",
     "NewMessage",
     "Queue",
     "QueueStore",
+    "Rate",
     "Stats",
     "StoredMessage",
     "list_queues",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 
 from holdfast.context import task
+from holdfast.queues.awaiting import in_thread
 from holdfast.queues.store import StoredMessage
 
 if TYPE_CHECKING:
@@ -14,11 +15,15 @@ if TYPE_CHECKING:
 
 
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
-    """What Holdfast puts around a body: the task it belongs to, and the sender's headers."""
+    """What Holdfast puts around a body.
+
+    The task it belongs to, the sender's headers, and when it expires (seconds of the epoch).
+    """
 
     body: Any
     task: str | None = None
     headers: dict[str, str] | None = None
+    expires: float | None = None
 
 
 class Desk(Protocol):
@@ -27,6 +32,10 @@ class Desk(Protocol):
     def ack(self, *receipts: str) -> None: ...
 
     def nack(self, receipt: str, *, delay: float = 0.0, reason: str | None = None) -> None: ...
+
+    def release(self, *receipts: str) -> None: ...
+
+    def retry_delay(self, attempts: int) -> float: ...
 
     def extend(self, receipt: str, seconds: float) -> None: ...
 
@@ -43,8 +52,8 @@ class Message:
     """
 
     __slots__ = (
-        "_desk", "_task", "attempts", "body", "enqueued_at", "headers", "id", "reason", "receipt",
-        "settled", "task_id",
+        "_desk", "_task", "attempts", "body", "enqueued_at", "expires_at", "headers", "id",
+        "reason", "receipt", "settled", "task_id",
     )  # fmt: skip
 
     def __init__(self, stored: StoredMessage, envelope: Envelope, desk: Desk) -> None:
@@ -52,6 +61,7 @@ class Message:
         self.body = envelope.body
         self.task_id = envelope.task
         self.headers: dict[str, str] = envelope.headers or {}
+        self.expires_at = envelope.expires
         self.attempts = stored.attempts
         self.enqueued_at = stored.enqueued_at
         self.receipt = stored.receipt
@@ -65,14 +75,31 @@ class Message:
         self._desk.ack(self.receipt)
         self.settled = True
 
-    def nack(self, *, delay: float = 0.0, reason: str | None = None) -> None:
-        """Give it back, to be taken again in `delay` seconds. Raises `ConflictError`."""
-        self._desk.nack(self.receipt, delay=delay, reason=reason)
+    def nack(self, *, delay: float | None = None, reason: str | None = None) -> None:
+        """Give it back, to be taken again in `delay` seconds. Raises `ConflictError`.
+
+        Without `delay` the queue's backoff decides.
+        """
+        seconds = self._desk.retry_delay(self.attempts) if delay is None else delay
+        self._desk.nack(self.receipt, delay=seconds, reason=reason)
+        self.settled = True
+
+    def release(self) -> None:
+        """Give it back untouched: ready again at once, and this attempt does not count."""
+        self._desk.release(self.receipt)
         self.settled = True
 
     def extend(self, seconds: float) -> None:
         """Let the lease end `seconds` from now. Raises `ConflictError` when it is lost."""
         self._desk.extend(self.receipt, seconds)
+
+    async def aack(self) -> None:
+        """`ack`, from asyncio."""
+        await in_thread(self.ack)
+
+    async def anack(self, *, delay: float | None = None, reason: str | None = None) -> None:
+        """`nack`, from asyncio."""
+        await in_thread(self.nack, delay=delay, reason=reason)
 
     def __enter__(self) -> "Message":
         self._task = task(self.task_id) if self.task_id is not None else None

@@ -6,24 +6,42 @@ A taker that dies or forgets loses its lease, and the message is given to anothe
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 import msgspec
 
-from holdfast.context import current_task_id, task
+from holdfast.context import current_task_id
 from holdfast.durable.files import Durability
-from holdfast.errors import ConflictError, UsageError
+from holdfast.errors import ConflictError, FullError, UsageError
+from holdfast.queues import awaiting
+from holdfast.queues.awaiting import put_when_there_is_room
+from holdfast.queues.consuming import consume
 from holdfast.queues.message import Envelope, Message, messages_of
 from holdfast.queues.opening import open_store
+from holdfast.queues.rates import Allowance, Rate
+from holdfast.queues.retries import Backoff
 from holdfast.queues.store import NewMessage, QueueStore, Stats, StoredMessage
 
-_LEFT = "the consumer left the loop before it asked for the next message"
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at an empty queue
 
+_PRIORITIES = 2**31
+
 _encode = msgspec.json.Encoder().encode
+
+
+class PutOptions(TypedDict, total=False):
+    """The options of `Queue.put`."""
+
+    delay: float
+    priority: int
+    key: str | None
+    group: str | None
+    ttl: float | None
+    headers: Mapping[str, str] | None
+    wait: float
 
 
 class Queue:
@@ -40,6 +58,12 @@ class Queue:
     ``process`` (kill -9 of every process) or ``power`` (a power cut). `lease` is how long a taken
     message is kept from others, in seconds; `max_attempts` is how often it is given out. `clock`
     gives the time in seconds of the epoch. Safe between threads, and after a fork.
+
+    `backoff` is how long a message that failed stays away before it is given out again (None: not
+    at all). `max_size` is how many messages may wait or be leased before `put` waits or raises
+    `FullError`; producers that put at the same instant may pass it by one message each. `rate` is
+    how fast this object takes. `on_expiry` says what becomes of messages that nobody took in time:
+    ``dead`` letters with the reason "expired", or ``forget`` them.
     """
 
     def __init__(
@@ -50,6 +74,10 @@ class Queue:
         durability: Durability = "process",
         lease: float = 60.0,
         max_attempts: int = 5,
+        backoff: Backoff | None = None,
+        max_size: int | None = None,
+        rate: Rate | None = None,
+        on_expiry: Literal["dead", "forget"] = "dead",
         clock: Callable[[], float] = time.time,
         store: QueueStore | None = None,
     ) -> None:
@@ -59,6 +87,14 @@ class Queue:
         self.url = url
         self.lease = _positive(lease, "lease")
         self.max_attempts = max_attempts
+        self.backoff = backoff
+        if max_size is not None and max_size < 1:
+            raise UsageError("max_size must be at least 1")
+        self.max_size = max_size
+        if on_expiry not in ("dead", "forget"):
+            raise UsageError(f"on_expiry must be 'dead' or 'forget', not {on_expiry!r}")
+        self.on_expiry = on_expiry
+        self._allowance = None if rate is None else Allowance(rate)
         self._clock = clock
         self._store = store if store is not None else open_store(url, name, durability)
 
@@ -70,30 +106,40 @@ class Queue:
         priority: int = 0,
         key: str | None = None,
         group: str | None = None,
+        ttl: float | None = None,
         headers: Mapping[str, str] | None = None,
+        wait: float = 0.0,
     ) -> str:
         """Put one message and return its id; it is kept when this returns.
 
         It may be taken in `delay` seconds; a higher `priority` is taken first. While a message with
         the same `key` waits or is leased, nothing is put and that one's id is returned. Messages of
         one `group` are worked on one at a time, in the order they were put: the next one may be
-        taken when the one before is acknowledged or dead. The message carries the current task id.
+        taken when the one before is acknowledged or dead. Whoever comes to take it later than in
+        `ttl` seconds does not get it; see `on_expiry`. The message carries the current task id.
 
-        Raises `UsageError` for a body that is no JSON, `StorageError` when the disk refuses.
+        When the queue is full, waits up to `wait` seconds for room. Raises `FullError` then,
+        `UsageError` for a body that is no JSON, `StorageError` when the disk refuses.
         """
+        if not -_PRIORITIES <= priority <= _PRIORITIES:
+            raise UsageError(f"a priority is a number from -{_PRIORITIES} to {_PRIORITIES}")
         now = self._clock()
-        payload = _payload(body, dict(headers) if headers else None, "the body")
+        expires = None if ttl is None else now + _positive(ttl, "ttl")
+        payload = _payload(body, "the body", dict(headers) if headers else None, expires)
+        self._room_for(1, wait)
         due = now + delay if delay > 0 else 0.0
         return self._store.put((NewMessage(payload, priority, due, key, group),), now)[0]
 
-    def put_many(self, bodies: Iterable[Any]) -> list[str]:
+    def put_many(self, bodies: Iterable[Any], *, wait: float = 0.0) -> list[str]:
         """Put messages in order and return their ids; much faster than one by one.
 
-        A body that is no JSON puts none of them. A crash meanwhile may have put the first few.
+        A body that is no JSON puts none of them, nor does a queue without room for all (then
+        `FullError` after `wait` seconds). A crash meanwhile may have put the first few.
         """
         messages = [
-            NewMessage(_payload(body, None, f"body {number}")) for number, body in enumerate(bodies)
+            NewMessage(_payload(body, f"body {number}")) for number, body in enumerate(bodies)
         ]
+        self._room_for(len(messages), wait)
         return self._store.put(messages, self._clock())
 
     def take(
@@ -105,16 +151,16 @@ class Queue:
     ) -> list[Message]:
         """Take up to `max` messages for `lease` seconds; waits up to `wait` seconds for one.
 
-        An empty list when there is none, or the queue is paused.
+        An empty list when there is none, the queue is paused, or the rate is used up.
         """
         seconds = self.lease if lease is None else _positive(lease, "lease")
         deadline = time.monotonic() + wait
         pause = _FIRST_PAUSE
         while True:
-            stored = self._store.take(max, seconds, self.max_attempts, self._clock())
-            left = deadline - time.monotonic() if wait > 0 and not stored else 0.0
-            if stored or left <= 0:
-                return messages_of(stored, self)
+            taken = self._take(max, seconds)
+            left = deadline - time.monotonic() if wait > 0 and not taken else 0.0
+            if taken or left <= 0:
+                return taken
             time.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST_PAUSE)
 
@@ -124,6 +170,7 @@ class Queue:
         lease: float | None = None,
         wait: float | None = None,
         stop: Callable[[], bool] | None = None,
+        prefetch: int = 1,
     ) -> Iterator[Message]:
         """Messages one by one; each is acknowledged when the next one is asked for.
 
@@ -135,14 +182,79 @@ class Queue:
 
         Ends when no message came for `wait` seconds (None: never), or `stop` answers True; it is
         asked at least every 0.5 seconds. The message's task id is the current one in the body.
+
+        With `prefetch` up to that many are taken together and acknowledged together, which is much
+        faster; then `lease` has to last for the work on all of them, and a crash repeats the work
+        on all that were finished. Those not begun when the loop ends are given back untouched.
+
         Raises `ConflictError` when the lease ran out during the body and the message went to
         another: raise `lease`, or call `Message.extend` meanwhile.
         """
-        while True:
-            taken = self._take_unless_stopped(lease, wait, stop)
-            if taken is None:
-                return
-            yield from self._hand_out(taken)
+        if prefetch < 1:
+            raise UsageError("prefetch must be at least 1")
+        seconds = self.lease if lease is None else _positive(lease, "lease")
+        return consume(self, lease=seconds, wait=wait, stop=stop, prefetch=prefetch)
+
+    def work(
+        self,
+        handler: Callable[[Message], object],
+        *,
+        concurrency: int = 4,
+        lease: float | None = None,
+        wait: float | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> int:
+        """Work on up to `concurrency` messages at a time, each in a thread; how many were done.
+
+        A message is acknowledged when `handler` returns, and given back with the error as reason
+        when it raises. Leases are extended while a handler runs, so it may take longer than one.
+        Ends when no message came for `wait` seconds (None: never), when `stop` answers True
+        (``event.is_set``), on Ctrl-C, or when the store fails (that error is raised): each time
+        after the messages in hand were finished.
+        """
+        if concurrency < 1:
+            raise UsageError("concurrency must be at least 1")
+        seconds = self.lease if lease is None else _positive(lease, "lease")
+        from holdfast.queues.working import Workers
+
+        return Workers(
+            self, handler, concurrency=concurrency, lease=seconds, wait=wait, stop=stop
+        ).run()
+
+    async def aput(self, body: Any, **options: Unpack[PutOptions]) -> str:
+        """`put`, from asyncio; waiting for room blocks no thread."""
+        wait = options.pop("wait", 0.0)
+        return await put_when_there_is_room(lambda: self.put(body, **options), wait)
+
+    async def aput_many(self, bodies: Iterable[Any], *, wait: float = 0.0) -> list[str]:
+        """`put_many`, from asyncio."""
+        every = list(bodies)
+        return await put_when_there_is_room(lambda: self.put_many(every), wait)
+
+    async def atake(
+        self,
+        max: int = 1,  # noqa: A002
+        *,
+        lease: float | None = None,
+        wait: float = 0.0,
+    ) -> list[Message]:
+        """`take`, from asyncio. What a cancelled call still takes is given back untouched."""
+        return await awaiting.take(self, max, lease=lease, wait=wait)
+
+    def aconsume(
+        self,
+        *,
+        lease: float | None = None,
+        wait: float | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> AsyncGenerator[Message, None]:
+        """`consume`, from asyncio; start several tasks of it to work on several at a time.
+
+        Use `contextlib.aclosing` to have the message in hand given back at once when the loop is
+        left early. The current task id is not set: an asynchronous generator has no context of its
+        own.
+        """
+        return awaiting.consume(self, lease=lease, wait=wait, stop=stop)
 
     def ack(self, *receipts: str) -> None:
         """The work is done: forget these messages (all, or none when one receipt is stale).
@@ -156,9 +268,14 @@ class Queue:
         """Give a message back, to be taken again in `delay` seconds.
 
         After `max_attempts` it is a dead letter with this `reason`. Raises `ConflictError`.
+        `Message.nack` knows how often it was tried, and waits as `backoff` says.
         """
         now = self._clock()
         self._store.nack(receipt, now + delay if delay > 0 else 0.0, reason, self.max_attempts, now)
+
+    def retry_delay(self, attempts: int) -> float:
+        """How many seconds a message stays away after failing for the `attempts`-th time."""
+        return 0.0 if self.backoff is None else self.backoff.delay(attempts)
 
     def release(self, *receipts: str) -> None:
         """Give messages back untouched: ready again at once, and that attempt does not count.
@@ -229,38 +346,56 @@ class Queue:
     ) -> None:
         self.close()
 
-    def _take_unless_stopped(
-        self, lease: float | None, wait: float | None, stop: Callable[[], bool] | None
-    ) -> Message | None:
-        deadline = None if wait is None else time.monotonic() + wait
-        while stop is None or not stop():
-            left = 0.5 if deadline is None else deadline - time.monotonic()
-            taken = self.take(1, lease=lease, wait=min(0.5, left))
-            if taken:
-                return taken[0]
-            if deadline is not None and time.monotonic() >= deadline:
-                return None
-        return None
+    def _room_for(self, count: int, wait: float) -> None:
+        """Return once the queue may take `count` more; see `put`."""
+        if self.max_size is None:
+            return
+        if count > self.max_size:
+            raise UsageError(f"{count} messages never fit a queue of at most {self.max_size}")
+        deadline = time.monotonic() + wait
+        pause = _FIRST_PAUSE
+        while self._store.depth(self.max_size) + count > self.max_size:
+            left = deadline - time.monotonic() if wait > 0 else 0.0
+            if left <= 0:
+                raise FullError(
+                    f"the queue {self.name!r} has no room for {count} more:"
+                    f" it may hold {self.max_size}",
+                    hint="put again later or with wait=SECONDS, or let more consumers work",
+                )
+            time.sleep(min(pause, left))
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _hand_out(self, message: Message) -> Iterator[Message]:
-        try:
-            if message.task_id is None:
-                yield message
-            else:
-                with task(message.task_id):
-                    yield message
-        except BaseException:
-            if not message.settled:
-                with suppress(ConflictError):  # somebody else has it by now
-                    message.nack(reason=_LEFT)
-            raise
-        if not message.settled:
-            message.ack()
+    def _take(self, most: int, lease: float) -> list[Message]:
+        """Take what there is now, within the rate, and without what has expired."""
+        allowed = most if self._allowance is None else self._allowance.take(most)
+        taken: list[Message] = []
+        while len(taken) < allowed:
+            now = self._clock()
+            stored = self._store.take(allowed - len(taken), lease, self.max_attempts, now)
+            found = messages_of(stored, self)
+            fresh = [one for one in found if one.expires_at is None or one.expires_at > now]
+            taken += fresh
+            if len(fresh) == len(found):
+                break
+            self._drop([one for one in found if one not in fresh], now)
+        if self._allowance is not None:
+            self._allowance.give_back(allowed - len(taken))
+        return taken
+
+    def _drop(self, expired: list[Message], now: float) -> None:
+        for message in expired:
+            with suppress(ConflictError):
+                if self.on_expiry == "forget":
+                    self._store.ack((message.receipt,), now)
+                else:
+                    self._store.nack(message.receipt, 0.0, "expired", 0, now)
 
 
-def _payload(body: Any, headers: dict[str, str] | None, what: str) -> bytes:
+def _payload(
+    body: Any, what: str, headers: dict[str, str] | None = None, expires: float | None = None
+) -> bytes:
     try:
-        return _encode(Envelope(body, current_task_id(), headers))
+        return _encode(Envelope(body, current_task_id(), headers, expires))
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise UsageError(
             f"{what} is no JSON value: {_first_problem(body, '')}",

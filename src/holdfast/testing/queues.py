@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 import pytest
 
 from holdfast.context import current_task_id, task
-from holdfast.errors import ConflictError, NotFoundError, UsageError
+from holdfast.errors import ConflictError, FullError, NotFoundError, UsageError
 from holdfast.queues import Message, Queue, QueueStore
 
 
@@ -276,6 +276,36 @@ class QueueSuite:
             queue.take()
             queue.take()[0].nack()
             assert (queue.depth(4), queue.depth(100)) == (4, 6)
+
+    def test_what_nobody_took_in_time_is_a_dead_letter(self, queue: Queue, clock: Clock) -> None:
+        queue.put("a", ttl=10)
+        clock.advance(0.001)
+        queue.put("b", ttl=10, group="g")
+        queue.put("c", ttl=30, group="g")
+        queue.put("d")
+        clock.advance(10)
+        assert sorted(one.body for one in queue.take(9)) == ["c", "d"]
+        assert [(one.body, one.reason) for one in queue.dead()] == [
+            ("a", "expired"),
+            ("b", "expired"),
+        ]
+
+    def test_a_full_queue_takes_no_more(self, tmp_path: Path, clock: Clock) -> None:
+        with self.open_queue(tmp_path, clock, max_size=3) as queue:
+            queue.put_many("ab")
+            with pytest.raises(FullError, match="it may hold 3"):
+                queue.put_many("cd")
+            queue.put("c", delay=60)
+            with pytest.raises(FullError):
+                queue.put("d", wait=0.01)
+            queue.take()[0].ack()
+            queue.put("d")
+
+    def test_prefetching_acknowledges_together(self, queue: Queue) -> None:
+        queue.put_many(range(25))
+        seen = [message.body for message in queue.consume(wait=0, prefetch=10)]
+        assert seen == list(range(25))
+        assert queue.depth(9) == 0
 
     def test_peeking_takes_nothing(self, queue: Queue) -> None:
         queue.put_many("ab")
