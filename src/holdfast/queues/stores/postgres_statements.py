@@ -56,6 +56,8 @@ PUT_MANY = (
     " SELECT %s, 'ready', 0, 0, %s, given.payload"
     " FROM unnest(%s::text[]) WITH ORDINALITY AS given (payload, n) ORDER BY n RETURNING id"
 )
+RESERVE = "SELECT nextval('queue_messages_id_seq') FROM generate_series(1, %s)"
+COPY = "COPY queue_messages (id, queue, place, rank, due, at, payload) FROM STDIN"
 PUT = (
     'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", payload)'
     " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
