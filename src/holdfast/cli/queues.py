@@ -50,6 +50,8 @@ def list_(terminal: Terminal) -> None:
 @click.option("--delay", type=float, default=0.0, metavar="S", help="Not before S seconds.")
 @click.option("--priority", type=int, default=0, help="Higher is taken first.")
 @click.option("--key", help="At most one message with this key waits at a time.")
+@click.option("--group", help="Messages of a group are worked on one at a time, in order.")
+@click.option("--ttl", type=float, metavar="S", help="Nobody gets it later than in S seconds.")
 @click.option("--lines", is_flag=True, help="With -: each line is a message of its own.")
 def put(
     terminal: Terminal,
@@ -58,10 +60,13 @@ def put(
     delay: float,
     priority: int,
     key: str | None,
+    group: str | None,
+    ttl: float | None,
     lines: bool,
 ) -> None:
     """Put a message: BODY is JSON, or - for standard input. Makes the queue if it is new."""
-    if lines and (body != "-" or delay or priority or key is not None):
+    chosen = (delay or priority, key, group, ttl)
+    if lines and (body != "-" or any(option not in (None, 0) for option in chosen)):
         raise UsageError("--lines goes with the body '-' and no other option")
     text = sys.stdin.read() if body == "-" else body
     bodies = [_parse(line) for line in text.splitlines() if line.strip()] if lines else []
@@ -70,7 +75,7 @@ def put(
         if lines:
             ids = queue.put_many(bodies)
         else:
-            ids = [queue.put(single, delay=delay, priority=priority, key=key)]
+            ids = [queue.put(single, delay=delay, priority=priority, key=key, group=group, ttl=ttl)]
     terminal.emit({"queue": queue_name, "ids": ids}, lambda: "\n".join(ids))
 
 

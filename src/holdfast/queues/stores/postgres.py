@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _ROOM = "queues"
 _READ_AHEAD = 1000  # rows
+_WORTH_A_COPY = 50  # messages; fewer are put faster by one INSERT
 
 _PlainPut = tuple[Sequence[NewMessage], float]
 
@@ -110,15 +111,13 @@ class PostgresQueueStore:
         unique = list(dict.fromkeys(receipts))
         if not unique:
             return
-        ids, tokens = self._parsed(unique)
         with self._statement() as connection:
-            if len(ids) == 1:
-                parameters: Any = (ids[0], self._serial, tokens[0])
-                done = connection.execute(sql.ACK, parameters).rowcount
+            if len(unique) == 1:
+                (number,), (token,) = self._parsed(unique)
+                done = connection.execute(sql.ACK, (number, self._serial, token)).rowcount
             else:
-                parameters = (ids, tokens, self._serial, len(ids))
-                done = connection.execute(sql.ACK_MANY, parameters).rowcount
-        if done != len(ids):
+                done = connection.execute(sql.ACK_MANY, self._given(unique)).rowcount
+        if done != len(unique):
             self._ack_with_groups(unique)
 
     def nack(
@@ -137,7 +136,7 @@ class PostgresQueueStore:
 
     def release(self, receipts: Sequence[str], now: float) -> None:
         with self._statement() as connection:
-            connection.execute(sql.RELEASE, (*self._parsed(receipts), self._serial))
+            connection.execute(sql.RELEASE, self._given(receipts))
 
     def extend(self, receipt: str, lease: float, now: float) -> None:
         (number,), (token,) = self._parsed([receipt])
@@ -254,6 +253,12 @@ class PostgresQueueStore:
         """Put what several threads put, with one commit."""
         payloads = [message.payload.decode() for messages, _ in group for message in messages]
         now = max(moment for _, moment in group)
+        numbers = iter(self._insert(payloads, now))
+        return [[next(numbers) for _ in messages] for messages, _ in group]
+
+    def _insert(self, payloads: list[str], now: float) -> list[int]:
+        if len(payloads) >= _WORTH_A_COPY:
+            return self._copy(payloads, now)
         with self._statement() as connection:
             if len(payloads) == 1:
                 parameters: Any = (self._serial, now, payloads[0])
@@ -261,8 +266,16 @@ class PostgresQueueStore:
             else:
                 parameters = (self._serial, now, payloads)
                 rows = connection.execute(sql.PUT_MANY, parameters).fetchall()
-        numbers = iter(sorted(row[0] for row in rows))
-        return [[next(numbers) for _ in messages] for messages, _ in group]
+        return sorted(row[0] for row in rows)
+
+    def _copy(self, payloads: list[str], now: float) -> list[int]:
+        with self._transaction() as connection:
+            rows = connection.execute(sql.RESERVE, (len(payloads),)).fetchall()
+            numbers = sorted(row[0] for row in rows)
+            with connection.cursor() as cursor, cursor.copy(sql.COPY) as copy:
+                for number, payload in zip(numbers, payloads, strict=True):
+                    copy.write_row((number, self._serial, "ready", 0, 0, now, payload))
+        return numbers
 
     def _put_one(self, connection: "Connection", message: NewMessage, now: float) -> int:
         if message.key is not None:
@@ -316,14 +329,19 @@ class PostgresQueueStore:
 
     def _holders(self, connection: "Connection", receipts: Sequence[str]) -> list[_Holder]:
         """The messages of all `receipts`, locked. Raises `ConflictError` when one is stale."""
-        ids, tokens = self._parsed(receipts)
-        rows = connection.execute(sql.HOLDERS, (ids, tokens, self._serial)).fetchall()
+        given = self._given(receipts)
+        rows = connection.execute(sql.HOLDERS, given).fetchall()
         holders = [_Holder(*row) for row in rows]
         held = {holder.id for holder in holders}
-        for receipt, number in zip(receipts, ids, strict=True):
+        for receipt, number in zip(receipts, given["ids"], strict=True):
             if number not in held:
                 raise stale(receipt)
         return holders
+
+    def _given(self, receipts: Sequence[str]) -> dict[str, Any]:
+        """What statements about several receipts ask for."""
+        ids, tokens = self._parsed(receipts)
+        return {"ids": ids, "leases": tokens, "queue": self._serial, "count": len(ids)}
 
     def _parsed(self, receipts: Iterable[str]) -> tuple[list[int], list[int]]:
         """The ids and the lease numbers of receipts."""

@@ -9,10 +9,8 @@ checks on opening.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
-from importlib.resources import files
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
@@ -28,9 +26,7 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-
-if TYPE_CHECKING:
-    from redis.commands.core import Script
+from holdfast.queues.stores.redis.scripts import Script
 
 FORMAT_VERSION = 1
 
@@ -59,11 +55,11 @@ class RedisQueueStore:
         self._client = open_redis(url, room=_ROOM, version=FORMAT_VERSION, durability=durability)
         prefix = f"{PREFIX}queue:{{{name}}}:"
         self._keys = [prefix + key for key in _KEYS]
-        self._put_keys = [prefix + key for key in ("meta", "payloads", "ready")]
+        self._script = Script(self._client, "queue.lua", self._keys)
+        put_keys = [prefix + key for key in ("meta", "payloads", "ready")]
+        self._put_script = Script(self._client, "put.lua", put_keys)
         try:
             with redis_errors(url):
-                self._script = self._client.register_script(_lua("queue.lua"))
-                self._put_script = self._client.register_script(_lua("put.lua"))
                 self._id = self._identity()
         except BaseException:
             self._client.close()
@@ -77,7 +73,7 @@ class RedisQueueStore:
         ids: list[str] = []
         for start in range(0, len(messages), _BATCH):
             payloads = [message.payload for message in messages[start : start + _BATCH]]
-            last = self._run(self._put_script, self._put_keys, [repr(now), *payloads])
+            last = self._run(self._put_script, repr(now), *payloads)
             ids += [id_text(self._id, n) for n in range(last - len(payloads) + 1, last + 1)]
         return ids
 
@@ -177,12 +173,12 @@ class RedisQueueStore:
         return [text for number, token in pairs for text in (_padded(number), str(token))]
 
     def _call(self, operation: str, *arguments: Any) -> Any:
-        return self._run(self._script, self._keys, [operation, *arguments])
+        return self._run(self._script, operation, *arguments)
 
-    def _run(self, script: "Script", keys: list[str], arguments: list[Any]) -> Any:
+    def _run(self, script: Script, *arguments: Any) -> Any:
         fault_point("queue.redis.asked")
         with redis_errors(self.url):
-            answer = script(keys, arguments)
+            answer = script(*arguments)
         fault_point("queue.redis.answered")
         return answer
 
@@ -193,11 +189,6 @@ class RedisQueueStore:
         receipt = receipt_text(self._id, number, token) if token else ""
         why = None if reason is None else reason.decode()
         return StoredMessage(id_text(self._id, number), payload, attempts, at, receipt, why)
-
-
-@cache
-def _lua(name: str) -> str:
-    return (files(__name__) / name).read_text(encoding="utf-8")
 
 
 def _at(value: bytes) -> tuple[float, bytes]:

@@ -2,6 +2,12 @@
 -- KEYS and the format of what they hold: see queue.lua.
 local count = #ARGV - 1
 local last = redis.call('HINCRBY', KEYS[1], 'last', count)
+if count == 1 then
+    local id = string.format('%016d', last)
+    redis.call('HSET', KEYS[2], id, ARGV[1] .. ' ' .. ARGV[2])
+    redis.call('ZADD', KEYS[3], 0, id)
+    return last
+end
 local values, members = {}, {}
 for n = 1, count do
     local id = string.format('%016d', last - count + n)
