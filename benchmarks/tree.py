@@ -16,7 +16,28 @@ from itertools import count, islice
 from multiprocessing import get_context
 from pathlib import Path
 
-_SYLLABLES = ["ba", "co", "de", "fi", "gu", "ha", "jo", "ki", "le", "mo", "na", "pu", "ra", "se", "ti", "vo", "wa", "xe", "yo", "za"]
+_SYLLABLES = [
+    "ba",
+    "co",
+    "de",
+    "fi",
+    "gu",
+    "ha",
+    "jo",
+    "ki",
+    "le",
+    "mo",
+    "na",
+    "pu",
+    "ra",
+    "se",
+    "ti",
+    "vo",
+    "wa",
+    "xe",
+    "yo",
+    "za",
+]
 _POOL = 40_000  # different lines a kind of text is made of
 
 
