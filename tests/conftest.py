@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.servers"]
+
 SOURCE = Path(__file__).parent.parent / "src"
 
 # No test measures time; a slow machine or a slow disk is no failure.

@@ -7,6 +7,7 @@ SQLAlchemy; ``file:///srv/work/queues`` and ``file:///C:/work/queues`` as in RFC
 """
 
 import os
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from holdfast.errors import UsageError
 
 SCHEMES = ("memory", "file", "json", "sqlite", "redis", "rediss", "postgresql")
 _ON_DISK = ("file", "json", "sqlite")
+_PASSWORD_OPTION = re.compile(r"([?&](?:ssl)?password=)[^&#]*")
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,7 @@ def url_for(scheme: str, path: Path) -> str:
 
 def without_password(text: str) -> str:
     """The URL with ``***`` for its password, as it may be shown and logged."""
+    text = _PASSWORD_OPTION.sub(r"\1***", text)
     scheme, mark, rest = text.partition("://")
     authority, slash, path = rest.partition("/")
     user, at, host = authority.rpartition("@")
