@@ -12,32 +12,12 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import count, islice
 from multiprocessing import get_context
 from pathlib import Path
 
-_SYLLABLES = [
-    "ba",
-    "co",
-    "de",
-    "fi",
-    "gu",
-    "ha",
-    "jo",
-    "ki",
-    "le",
-    "mo",
-    "na",
-    "pu",
-    "ra",
-    "se",
-    "ti",
-    "vo",
-    "wa",
-    "xe",
-    "yo",
-    "za",
-]
+_SYLLABLES = tuple(f"{one}{two}" for one in "bcdfghjklm" for two in "aeio")
 _POOL = 40_000  # different lines a kind of text is made of
 
 
@@ -113,14 +93,14 @@ def _write_part(
     made: set[str] = set()
     mean = {kind: sum(map(len, lines)) / len(lines) for kind, lines in pools.items()}
     for name, kind in islice(paths(files, chance), files):
-        folder = os.path.dirname(name)
+        folder = name.rpartition("/")[0]
         if folder not in made:
-            os.makedirs(root / folder, exist_ok=True)
+            (root / folder).mkdir(parents=True, exist_ok=True)
             made.add(folder)
         # Few are long and most are short, as in real trees; the mean stays `size`.
         wanted = size * chance.expovariate(1.0)
         text = "".join(chance.choices(pools[kind], k=1 + int(wanted / mean[kind])))
-        with open(root / name, "w", encoding="utf-8", newline="\n") as file:
+        with (root / name).open("w", encoding="utf-8", newline="\n") as file:
             file.write(f"{name}\n{text}")
     return files
 
@@ -186,22 +166,17 @@ def _write_database(path: Path, size: int, chance: random.Random) -> None:
 
 def _log_lines(chance: random.Random) -> Iterator[str]:
     words = [_word(chance) for _ in range(500)]
-    second = 1_760_000_000.0
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
     while True:
-        second += chance.random()
-        yield (
-            json.dumps(
-                {
-                    "timestamp": f"2026-11-{1 + int(second / 86400) % 28:02d}T"
-                    f"{int(second / 3600) % 24:02d}:{int(second / 60) % 60:02d}:{second % 60:09.6f}Z",
-                    "component": "WorkflowEngine",
-                    "level": chance.choice(("INFO", "INFO", "INFO", "DEBUG", "WARNING")),
-                    "message": " ".join(chance.choices(words, k=6)),
-                    "task_id": f"workflow-{chance.randrange(10_000)}:task-{chance.randrange(50)}",
-                }
-            )
-            + "\n"
-        )
+        moment += timedelta(seconds=chance.random())
+        record = {
+            "timestamp": f"{moment:%Y-%m-%dT%H:%M:%S.%fZ}",
+            "component": "WorkflowEngine",
+            "level": chance.choice(("INFO", "INFO", "INFO", "DEBUG", "WARNING")),
+            "message": " ".join(chance.choices(words, k=6)),
+            "task_id": f"workflow-{chance.randrange(10_000)}:task-{chance.randrange(50)}",
+        }
+        yield json.dumps(record) + "\n"
 
 
 def _lines(

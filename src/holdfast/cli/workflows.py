@@ -64,7 +64,7 @@ def run(terminal: Terminal, target: str, given: str, run_id: str | None) -> None
     """Run a workflow of a Python file to its end; this runs the file's code."""
     args, kwargs = _arguments(given)
     workflow = _workflow_of(target)
-    from holdfast.workflows.engine import new_run_id
+    from holdfast.workflows.naming import new_run_id
 
     run_id = run_id or new_run_id(workflow.name)
     terminal.note(f"run {run_id}")

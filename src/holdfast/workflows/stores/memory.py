@@ -160,8 +160,8 @@ class MemoryStore:
                 if run.finished is not None and run.finished < finished_before
             ][:limit]
             for run_id in doomed:
-                for kept in (self._runs, self._steps, self._signals, self._blobs_of):
-                    del kept[run_id]  # type: ignore[attr-defined]
+                del self._runs[run_id], self._steps[run_id]
+                del self._signals[run_id], self._blobs_of[run_id]
             if doomed:
                 wanted = set().union(*self._blobs_of.values())
                 self._blobs = {key: data for key, data in self._blobs.items() if key in wanted}

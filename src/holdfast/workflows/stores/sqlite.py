@@ -91,7 +91,7 @@ _ROW = (
     " CAST(outcome AS BLOB), serial, due, priority, signals FROM workflow_runs"
 )
 _READY = (
-    f"SELECT * FROM ({_ROW} WHERE finished IS NULL AND owner IS NULL AND due IS NULL"
+    f"SELECT * FROM ({_ROW} WHERE finished IS NULL AND owner IS NULL AND due IS NULL"  # noqa: S608
     " ORDER BY priority DESC, serial LIMIT :limit)"
     f" UNION ALL {_ROW} WHERE finished IS NULL AND owner IS NULL AND due <= :now"
     " ORDER BY priority DESC, serial LIMIT :limit"

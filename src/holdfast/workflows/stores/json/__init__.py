@@ -13,7 +13,6 @@ A document that is torn, newer or wrongly edited is an error with its path and l
 alone. Where several locks are needed the order is blobs, creation, run.
 """
 
-import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -39,7 +38,6 @@ from holdfast.errors import (
     ConflictError,
     HoldfastError,
     NotFoundError,
-    UnreadableError,
     storage_errors,
 )
 from holdfast.workflows.store import RunRow, is_ready, urgency
@@ -384,4 +382,5 @@ class JsonStore:
 
     def _names(self, folder: Path) -> list[str]:
         with storage_errors(folder, "list the folder"):
-            return [name for name in os.listdir(long_path(folder)) if not is_temporary(name)]
+            names = [path.name for path in long_path(folder).iterdir()]
+        return [name for name in names if not is_temporary(name)]

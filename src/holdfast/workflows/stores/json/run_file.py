@@ -8,7 +8,6 @@ is folded in at once: the document always tells the state of the run.
 All methods but the reading ones are called under the run's lock.
 """
 
-import os
 import secrets
 from pathlib import Path
 
@@ -47,7 +46,7 @@ class Places:
 def identity_of(path: Path) -> Identity | None:
     """Which content `path` has, as far as the system tells without reading; None when missing."""
     try:
-        status = os.stat(long_path(path))
+        status = long_path(path).stat()
     except FileNotFoundError:
         return None
     return status.st_ino, status.st_size, status.st_mtime_ns
@@ -186,7 +185,7 @@ def remove_run(places: Places, run_id: str) -> None:
 def _remove_orphans(places: Places, run_id: str, current: str | None) -> None:
     """Remove the journals that a crash left between a new document and their removal."""
     with storage_errors(places.journals, "list the folder"):
-        names = os.listdir(long_path(places.journals))
+        names = [path.name for path in long_path(places.journals).iterdir()]
     length = len(run_id) + 1 + _TOKEN + len(".jsonl")
     for name in names:
         if name.startswith(f"{run_id}.") and len(name) == length:
