@@ -9,10 +9,12 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from holdfast.engines.urls import parse_url
 from holdfast.testing.workflows import WorkflowStoreConformance
 from holdfast.workflows.store import RunRow, WorkflowStore
 from holdfast.workflows.stores.json import JsonStore
 from holdfast.workflows.stores.memory import MemoryStore
+from holdfast.workflows.stores.postgres import PostgresStore
 from holdfast.workflows.stores.sqlite import SqliteStore
 
 
@@ -40,6 +42,12 @@ class TestJsonStoreForPower(WorkflowStoreConformance):
     @pytest.fixture
     def factory(self, tmp_path: Path) -> Callable[[], WorkflowStore]:
         return lambda: JsonStore(tmp_path / "runs", durability="power")
+
+
+class TestPostgresStore(WorkflowStoreConformance):
+    @pytest.fixture
+    def factory(self, postgres_url: str) -> Callable[[], WorkflowStore]:
+        return lambda: PostgresStore(parse_url(postgres_url))
 
 
 class TestSqliteStoreForPower(WorkflowStoreConformance):

@@ -288,6 +288,11 @@ class Workflows(RunReader):
                 self.resume(run_id, load=True)
         return None
 
+    def put_down(self) -> None:
+        """Make the runs being executed here leave at their next step, to go on elsewhere."""
+        self._waker.close()
+        self._jobs.put_down()
+
     def prune(self, *, older_than: float) -> int:
         """Delete the runs that finished more than `older_than` seconds ago; how many."""
         before, deleted = int((time.time() - older_than) * 1000), 0

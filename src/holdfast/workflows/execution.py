@@ -90,7 +90,7 @@ class Execution:
         """Replay or perform one call of `step`. Raises `StepError` when it failed."""
         slot = self.allocate(step.name)
         done = self.replay(slot, step.decoder)
-        return given(done if done is not None else self._perform(step, slot, args, kwargs))
+        return given(done if done is not None else self.perform(step, slot, args, kwargs))
 
     def call_async(
         self, step: "Step[..., Any]", args: Sequence[Any], kwargs: dict[str, Any]
@@ -123,7 +123,7 @@ class Execution:
             with ending_noticed(), ThreadPoolExecutor(width, "holdfast-map") as threads:
                 futures = [
                     threads.submit(
-                        context.copy().run, self._perform, step, slots[index], calls[index], {}
+                        context.copy().run, self.perform, step, slots[index], calls[index], {}
                     )
                     for index in missing
                 ]
@@ -145,6 +145,11 @@ class Execution:
     def stop(self) -> None:
         """Make the run end at its next step: it was cancelled."""
         self._broken = self._broken or RunError(f"run {self.run_id} was cancelled")
+        self.stopped.set()
+
+    def put_down(self) -> None:
+        """Make the run leave at its next step, due at once for whoever takes it up."""
+        self.park(int(time.time() * 1000), None)
         self.stopped.set()
 
     def check(self) -> None:
@@ -266,9 +271,10 @@ class Execution:
         done = self.replay(slot, step.decoder)
         return given(done or await self._perform_async(step, slot, args, kwargs))
 
-    def _perform(
+    def perform(
         self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Done:
+        """Perform and record a step that is not recorded. Does not raise its error."""
         self.check()
         started, clock = int(time.time() * 1000), time.perf_counter()
         within = current.set(None)

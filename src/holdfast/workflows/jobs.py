@@ -114,6 +114,12 @@ class Jobs:
         if job is not None and job.execution is not None:
             job.execution.stop()
 
+    def put_down(self) -> None:
+        """Make every run leave at its next step and wait in the store for who takes it up."""
+        for job in list(self._jobs.values()):
+            if job.execution is not None:
+                job.execution.put_down()
+
     def close(self) -> bool:
         """Accept nothing more and wait for the started runs to end; False when closed before."""
         with self._lock:

@@ -21,6 +21,10 @@ def open_store(url: str, *, durability: Durability) -> WorkflowStore:
         from holdfast.workflows.stores.sqlite import SqliteStore
 
         return SqliteStore(engine.require_path(), durability=durability)
+    if engine.scheme == "postgresql":
+        from holdfast.workflows.stores.postgres import PostgresStore
+
+        return PostgresStore(engine, durability=durability)
     raise UsageError(
         f"workflow state cannot be kept in {engine.scheme}://",
         hint="use memory://, json:///dir or sqlite:///path",
