@@ -27,5 +27,5 @@ def open_store(url: str, *, durability: Durability) -> WorkflowStore:
         return PostgresStore(engine, durability=durability)
     raise UsageError(
         f"workflow state cannot be kept in {engine.scheme}://",
-        hint="use memory://, json:///dir or sqlite:///path",
+        hint="use memory://, json:///dir, sqlite:///path or postgresql://…",
     )

@@ -92,7 +92,9 @@ _FINISH: LiteralString = (
     " WHERE id = %s AND epoch = %s AND finished IS NULL"
 )
 _READY: LiteralString = (
-    "(SELECT " + _COLUMNS + " FROM workflow_runs WHERE finished IS NULL AND owner IS NULL"
+    "(SELECT "  # noqa: S608 - literal strings only
+    + _COLUMNS
+    + " FROM workflow_runs WHERE finished IS NULL AND owner IS NULL"
     " AND due IS NULL ORDER BY priority DESC, serial LIMIT %(limit)s)"
     " UNION ALL SELECT " + _COLUMNS + " FROM workflow_runs WHERE finished IS NULL"
     " AND owner IS NULL AND due <= %(now)s ORDER BY priority DESC, serial LIMIT %(limit)s"
@@ -146,7 +148,7 @@ class PostgresStore:
         return self.read_run(run.id) if made is None else None
 
     def read_run(self, run_id: str) -> RunRow | None:
-        query: LiteralString = "SELECT " + _COLUMNS + " FROM workflow_runs WHERE id = %s"
+        query: LiteralString = "SELECT " + _COLUMNS + " FROM workflow_runs WHERE id = %s"  # noqa: S608
         rows = self._read(query, (run_id,))
         return RunRow(*rows[0]) if rows else None
 
@@ -174,7 +176,11 @@ class PostgresStore:
         conditions: list[LiteralString] = [*given, *(["finished IS NULL"] if unfinished else [])]
         where: LiteralString = " WHERE " + " AND ".join(conditions) if conditions else ""
         query: LiteralString = (
-            "SELECT " + _COLUMNS + " FROM workflow_runs" + where + " ORDER BY serial DESC LIMIT %s"
+            "SELECT "  # noqa: S608 - literal strings only
+            + _COLUMNS
+            + " FROM workflow_runs"
+            + where
+            + " ORDER BY serial DESC LIMIT %s"
         )
         return [RunRow(*row) for row in self._read(query, (*given.values(), limit))]
 
