@@ -1,9 +1,13 @@
 """An opened workspace: the one object through which a program reaches every store of it."""
 
+import sys
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from holdfast.durable.documents import read_document
+from holdfast.durable.names import inside
+from holdfast.errors import NotFoundError
 from holdfast.workspace.layout import Layout, find_layout
 from holdfast.workspace.settings import Settings, read_settings
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.registry import AgentRegistry
     from holdfast.vault import SnapshotReport, Vault
     from holdfast.workflows import Workflows
+    from holdfast.workflows.declarations import Declaration
 
 
 class Workspace:
@@ -50,6 +55,20 @@ class Workspace:
 
         store = self.settings.workflows
         return Workflows(store.url, durability=store.durability)
+
+    def declared_workflow(self, name: str) -> "Declaration":
+        """The workflow of ``configs/workflows/<name>.json``, its agents looked up.
+
+        Raises `NotFoundError`, `UnreadableError`, `UsageError` when it cannot be run.
+        """
+        from holdfast.workflows.declarations import declared_names, read_declaration
+
+        folder = self.layout.workflows
+        path = folder / f"{name}.json"
+        if name not in declared_names(folder):
+            known = ", ".join(declared_names(folder)) or "none"
+            raise NotFoundError(f"no workflow {name!r} is declared (known: {known})", path=path)
+        return read_declaration(path, self.layout.root, self._command_of_agent)
 
     def queue(self, name: str, **options: Any) -> "Queue":
         """The durable queue `name`; `options` are those of `holdfast.Queue`."""
@@ -114,6 +133,17 @@ class Workspace:
         from holdfast.durable.quarantine import Quarantine
 
         return Quarantine(self.layout.quarantine)
+
+    def _command_of_agent(self, agent_id: str) -> list[str]:
+        """What runs a registered agent: its file, or the entry of its folder."""
+        path = Path(self.registry.get(agent_id).path)
+        if path.is_dir():
+            described = path / "agent.json"
+            facts = read_document(described).data if described.is_file() else {}
+            path = inside(path, str(facts.get("entry", "main.py")))
+        if not path.is_file():
+            raise NotFoundError(f"the file of agent {agent_id} is gone: {path}")
+        return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
 
     def close(self) -> None:
         """Close the queues, the events, and the workflows once their started runs have ended."""

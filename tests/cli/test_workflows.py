@@ -1,13 +1,16 @@
 """``holdfast workflows`` as a person and a program use it: real processes, a real workspace."""
 
 import json
+import os
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from holdfast.durable.documents import write_document
-from tests.conftest import Runner
+from tests.conftest import SOURCE, Runner
 
 RESEARCH = """
 from pathlib import Path
@@ -137,6 +140,72 @@ def test_cancel_and_prune(holdfast: Runner, place: Path) -> None:
     done = holdfast("workflows", "prune", "--older-than", "0", "--yes", "--json")
     assert json.loads(done.stdout) == {"deleted": 1}
     assert holdfast("workflows", "show", "bees-1").returncode == 2
+
+
+APPROVAL = """
+from holdfast import step, workflow
+from holdfast.workflows import wait_for
+
+@step
+def ask(topic: str) -> str:
+    return topic.upper()
+
+@workflow
+def approval(topic: str) -> str:
+    return f"{ask(topic)} by {wait_for('approved')['by']}"
+"""
+
+
+def test_a_worker_goes_on_when_the_signal_comes(holdfast: Runner, place: Path) -> None:
+    (place / "approval.py").write_text(APPROVAL, encoding="utf-8")
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    given = ("run", "approval.py", "--input", '["bees"]', "--id", "a")
+    first = subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "workflows", *given], cwd=place, env=environment
+    )
+    while holdfast("workflows", "list", "--status", "waiting", "--json").stdout.strip() == "[]":
+        assert first.poll() is None
+    first.kill()
+    first.wait()
+    shown = json.loads(holdfast("workflows", "show", "a", "--json").stdout)
+    assert (shown["status"], shown["steps"][0]["id"]) == ("waiting", "ask-1")
+    sent = holdfast("workflows", "signal", "a", "approved", "--value", '{"by": "Ada"}')
+    assert sent.returncode == 0, sent.stderr
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "holdfast", "workflows", "worker", "--poll", "0.05"],
+        cwd=place,
+        env=environment,
+    )
+    try:
+        while holdfast("workflows", "list", "--status", "succeeded", "--json").stdout == "[]\n":
+            assert worker.poll() is None
+    finally:
+        worker.terminate()
+    assert worker.wait(30) == (0 if sys.platform != "win32" else 1)
+    assert (
+        json.loads(holdfast("workflows", "show", "a", "--json").stdout)["result"] == "BEES by Ada"
+    )
+
+
+def test_resume_of_a_failed_run_and_fork(holdfast: Runner, place: Path) -> None:
+    (place / "open").unlink()
+    holdfast("workflows", "run", "research.py", "--input", '["bees"]', "--id", "b")
+    (place / "open").touch()
+    assert holdfast("workflows", "resume", "b").returncode == 0
+    assert (place / "fetched").read_text(encoding="utf-8").count("bees") == 2
+    forked = holdfast("workflows", "fork", "b", "--from", "fetch-2", "--id", "c", "--json")
+    assert json.loads(forked.stdout)["result"] == "BEES-0+BEES-1"
+    assert (place / "fetched").read_text(encoding="utf-8").count("bees") == 3
+    found = json.loads(holdfast("workflows", "list", "--text", "bees", "--json").stdout)
+    assert [run["id"] for run in found] == ["c", "b"]
+    assert holdfast("workflows", "list", "--until", "2020-01-01", "--json").stdout == "[]\n"
+
+
+def test_prune_says_before_what_it_would_delete(holdfast: Runner, place: Path) -> None:
+    holdfast("workflows", "run", "research.py", "--input", '["bees"]', "--id", "b")
+    dry = holdfast("workflows", "prune", "--older-than", "0", "--dry-run", "--json")
+    assert json.loads(dry.stdout) == {"dryRun": True, "wouldDelete": ["b"]}
+    assert holdfast("workflows", "show", "b").returncode == 0
 
 
 @pytest.mark.parametrize(

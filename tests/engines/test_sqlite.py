@@ -195,3 +195,24 @@ def test_splitting_scripts() -> None:
         "/* ; */ SELECT 2\n;",
     ]
     assert list(statements_of(" ;\n; ")) == []
+
+
+def test_another_process_that_closes_takes_no_log_away(tmp_path: Path, run_python: Runner) -> None:
+    path = tmp_path / "state.db"
+    migrations = ("CREATE TABLE notes (text TEXT)",)
+    connections = [open_database(path, room="notes", migrations=migrations) for _ in range(2)]
+    code = """
+        import sys
+        from pathlib import Path
+        from holdfast.engines.sqlite import open_database
+        sql = ("CREATE TABLE notes (text TEXT)",)
+        connection = open_database(Path(sys.argv[1]), room="notes", migrations=sql)
+        print(connection.execute("SELECT count(*) FROM notes").fetchone()[0])
+        connection.close()
+        """
+    for count in range(3):
+        done = run_python(code, path)
+        assert done.stdout.strip() == str(count), done.stderr
+        connections[count % 2].execute("INSERT INTO notes VALUES ('kept')")
+    for connection in connections:
+        connection.close()

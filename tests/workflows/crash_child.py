@@ -1,6 +1,6 @@
 """The child process of the crash tests: runs one workflow that notes in a ledger what it does.
 
-Usage: ``python crash_child.py FOLDER start|resume RUN``. Each step appends its task id to
+Usage: ``python crash_child.py FOLDER start|resume RUN URL``. Each step appends its task id to
 ``executed`` when it runs; the test compares that with what the store has recorded.
 """
 
@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 from holdfast.context import current_task_id
-from holdfast.engines.urls import url_for
 from holdfast.workflows import Workflows, step, workflow
 
 FOLDER = Path(sys.argv[1])
@@ -47,7 +46,7 @@ def note() -> None:
 
 
 if __name__ == "__main__":
-    with Workflows(url_for("sqlite", FOLDER / "state.db"), lease=60) as engine:
+    with Workflows(sys.argv[4], lease=60) as engine:
         if sys.argv[2] == "start":
             engine.run(sums, (STEPS,), run_id=sys.argv[3])
         else:

@@ -1,4 +1,7 @@
-"""kill -9 at every fault point and at random instants: what was recorded never runs again."""
+"""kill -9 at every fault point and at random instants: what was recorded never runs again.
+
+On every engine that outlives its process.
+"""
 
 import os
 import random
@@ -6,13 +9,16 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from holdfast.engines.urls import url_for
+from holdfast.errors import HoldfastError
 from holdfast.workflows import Workflows
 from tests.conftest import SOURCE
+from tests.servers import PostgresServer
+from tests.workflows.engines import embedded_url
 
 CHILD = Path(__file__).with_name("crash_child.py")
 STEPS = 12
@@ -24,10 +30,17 @@ POINTS = [
 ]
 
 
-def child(folder: Path, mode: str, faults: str = "") -> "subprocess.Popen[bytes]":
+@pytest.fixture(params=["sqlite", "json", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return embedded_url(request.param, tmp_path)
+
+
+def child(folder: Path, url: str, mode: str, faults: str = "") -> "subprocess.Popen[bytes]":
     environment = {**os.environ, "PYTHONPATH": str(SOURCE), "HOLDFAST_FAULTS": faults}
     return subprocess.Popen(
-        [sys.executable, str(CHILD), str(folder), mode, "run-1"],
+        [sys.executable, str(CHILD), str(folder), mode, "run-1", url],
         env=environment,
         stderr=subprocess.PIPE,
     )
@@ -39,8 +52,8 @@ def finish(process: "subprocess.Popen[bytes]") -> int:
     return process.returncode
 
 
-def recorded(folder: Path) -> set[str]:
-    with Workflows(url_for("sqlite", folder / "state.db")) as engine:
+def recorded(url: str) -> set[str]:
+    with Workflows(url) as engine:
         if not engine.list():
             return set()
         return {f"run-1:{step.id}" for step in engine.steps("run-1")}
@@ -51,11 +64,11 @@ def executed(folder: Path) -> Counter[str]:
     return Counter(path.read_text(encoding="utf-8").split() if path.exists() else [])
 
 
-def check_done(folder: Path) -> None:
-    with Workflows(url_for("sqlite", folder / "state.db")) as engine:
+def check_done(folder: Path, url: str) -> None:
+    with Workflows(url) as engine:
         info = engine.get("run-1")
         assert (info.status, info.result) == ("succeeded", EXPECTED)
-    done = recorded(folder)
+    done = recorded(url)
     assert len(done) == 2 * STEPS
     assert set(executed(folder)) == done
 
@@ -66,44 +79,44 @@ def check_not_run_again(before: Counter[str], kept: set[str], after: Counter[str
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_run_resumes_after_a_crash_at_each_point(tmp_path: Path, point: str) -> None:
+def test_a_run_resumes_after_a_crash_at_each_point(tmp_path: Path, url: str, point: str) -> None:
     name, _, visit = point.partition("@")
-    killed = child(tmp_path, "start", f"{name}=crash{'@' + visit if visit else ''}")
+    killed = child(tmp_path, url, "start", f"{name}=crash{'@' + visit if visit else ''}")
     assert finish(killed) != 0
-    before, kept = executed(tmp_path), recorded(tmp_path)
-    assert finish(child(tmp_path, "resume")) == 0
+    before, kept = executed(tmp_path), recorded(url)
+    assert finish(child(tmp_path, url, "resume")) == 0
     check_not_run_again(before, kept, executed(tmp_path))
-    check_done(tmp_path)
+    check_done(tmp_path, url)
 
 
-def test_a_crash_while_it_is_taken_up_again(tmp_path: Path) -> None:
-    assert finish(child(tmp_path, "start", "workflow.step.recorded=crash@3")) != 0
-    assert finish(child(tmp_path, "resume", "workflow.claimed=crash")) != 0
-    assert finish(child(tmp_path, "resume", "workflow.step.executed=crash@2")) != 0
-    before, kept = executed(tmp_path), recorded(tmp_path)
+def test_a_crash_while_it_is_taken_up_again(tmp_path: Path, url: str) -> None:
+    assert finish(child(tmp_path, url, "start", "workflow.step.recorded=crash@3")) != 0
+    assert finish(child(tmp_path, url, "resume", "workflow.claimed=crash")) != 0
+    assert finish(child(tmp_path, url, "resume", "workflow.step.executed=crash@2")) != 0
+    before, kept = executed(tmp_path), recorded(url)
     assert len(kept) == 4
-    assert finish(child(tmp_path, "resume")) == 0
+    assert finish(child(tmp_path, url, "resume")) == 0
     check_not_run_again(before, kept, executed(tmp_path))
-    check_done(tmp_path)
+    check_done(tmp_path, url)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(4))
-def test_kill_at_random_instants(tmp_path: Path, seed: int) -> None:
+@pytest.mark.parametrize("seed", range(2))
+def test_kill_at_random_instants(tmp_path: Path, url: str, seed: int) -> None:
     chance, rounds = random.Random(seed), 0
     before: Counter[str] = Counter()
     kept: set[str] = set()
     while True:
-        process = child(tmp_path, "resume")
+        process = child(tmp_path, url, "resume")
         kill_after(process, tmp_path, steps=chance.randint(0, 4), seconds=chance.random() / 200)
         ended = finish(process) == 0
         after = executed(tmp_path)
         check_not_run_again(before, kept, after)
-        before, kept, rounds = after, recorded(tmp_path), rounds + 1
+        before, kept, rounds = after, recorded(url), rounds + 1
         assert kept <= set(before), "recorded without having been executed"
         if ended:
             break
-    check_done(tmp_path)
+    check_done(tmp_path, url)
     assert rounds > 3
 
 
@@ -116,3 +129,37 @@ def kill_after(
         time.sleep(0.001)
     time.sleep(seconds)
     process.kill()
+
+
+def test_a_killed_server_loses_nothing_that_was_recorded(
+    tmp_path: Path, own_postgres: PostgresServer
+) -> None:
+    url = own_postgres.new_database()
+    process = child(tmp_path, url, "start")
+    while executed(tmp_path).total() < 5:
+        assert process.poll() is None
+        time.sleep(0.001)
+    own_postgres.kill()
+    assert process.wait(60) != 0
+    _, errors = process.communicate()
+    assert b"StorageError" in errors
+    own_postgres.start()
+    before, kept = executed(tmp_path), recorded(url)
+    assert len(kept) >= 4
+    assert finish(child(tmp_path, url, "resume")) == 0
+    check_not_run_again(before, kept, executed(tmp_path))
+    check_done(tmp_path, url)
+
+
+def test_a_cut_connection_stops_the_run_and_is_found_again(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    with Workflows(postgres_url) as engine:
+        database = postgres_url.partition("?")[0].rpartition("/")[2]
+        engine.list()
+        postgres_server.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        )
+        with suppress(HoldfastError):
+            engine.list()
+        assert engine.list() == []

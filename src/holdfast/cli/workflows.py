@@ -1,5 +1,6 @@
-"""``holdfast workflows``: run, look at, resume and cancel durable workflows."""
+"""``holdfast workflows``: run, look at, resume, fork, signal and work off durable workflows."""
 
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,8 @@ if TYPE_CHECKING:
 
     from holdfast.workflows import Run, RunInfo, StepInfo, Workflow, Workflows
 
-_STATUS = click.Choice(["running", "succeeded", "failed", "cancelled"])
+_STATUS = click.Choice(["queued", "running", "waiting", "succeeded", "failed", "cancelled"])
+_MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
 @click.group()
@@ -25,15 +27,23 @@ def workflows() -> None:
 @command(
     workflows,
     "list",
-    examples=["holdfast workflows list", "holdfast workflows list --status failed --limit 20"],
+    examples=[
+        "holdfast workflows list --status failed --limit 20",
+        "holdfast workflows list --since 2026-11-23 --text bees",
+    ],
 )
 @click.option("--status", type=_STATUS, help="Only runs of this status.")
 @click.option("--name", help="Only runs of this workflow.")
+@click.option("--since", type=_MOMENT, help="Only runs started then or later (UTC).")
+@click.option("--until", type=_MOMENT, help="Only runs started before then (UTC).")
+@click.option("--text", help="Only runs with this in their input.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
-def list_(terminal: Terminal, status: Any, name: str | None, limit: int) -> None:
+def list_(terminal: Terminal, **wanted: Any) -> None:
     """List runs, the newest first."""
+    for edge in ("since", "until"):
+        wanted[edge] = wanted[edge] and wanted[edge].replace(tzinfo=UTC)
     with terminal.open().workflows as engine:
-        runs = engine.list(status=status, name=name, limit=limit)
+        runs = engine.list(**wanted)
     columns = {"id": "Id", "name": "Workflow", "status": "Status", "createdAt": "Started"}
     rows = [{**_facts(run), "status": _status(run)} for run in runs]
     terminal.emit_rows(rows, columns, empty="There are no runs.")
@@ -55,20 +65,28 @@ def show(terminal: Terminal, run_id: str) -> None:
     examples=[
         "holdfast workflows run research.py --input '[\"bees\"]' --id bees-2026",
         'holdfast workflows run research.py:research --input \'{"topic": "bees"}\'',
+        "holdfast workflows run nightly-report",
     ],
 )
-@click.argument("target", metavar="FILE[:NAME]")
+@click.argument("target", metavar="NAME|FILE[:NAME]")
 @click.option("--input", "given", default="[]", help="JSON: an array of arguments or an object.")
 @click.option("--id", "run_id", help="The run's id: the same one again is the same run.")
 def run(terminal: Terminal, target: str, given: str, run_id: str | None) -> None:
-    """Run a workflow of a Python file to its end; this runs the file's code."""
-    args, kwargs = _arguments(given)
-    workflow = _workflow_of(target)
-    from holdfast.workflows.engine import new_run_id
+    """Run a declared workflow, or one of a Python file (this runs its code), to its end."""
+    workspace = terminal.open()
+    if target.endswith(".py") or ":" in target:
+        workflow, (args, kwargs) = _workflow_of(target), _arguments(given)
+        name = workflow.name
+    else:
+        from holdfast.workflows.tasks import run_declared
 
-    run_id = run_id or new_run_id(workflow.name)
+        workflow, kwargs, name = run_declared, {}, target
+        args = (workspace.declared_workflow(target), _json(given))
+    from holdfast.workflows.naming import new_run_id
+
+    run_id = run_id or new_run_id(name)
     terminal.note(f"run {run_id}")
-    with terminal.open().workflows as engine:
+    with workspace.workflows as engine:
         engine.run(workflow, args, kwargs, run_id=run_id)
         _tell(terminal, engine, run_id)
 
@@ -80,10 +98,15 @@ def run(terminal: Terminal, target: str, given: str, run_id: str | None) -> None
 )
 @click.argument("run_id", metavar="[RUN]", required=False)
 def resume(terminal: Terminal, run_id: str | None) -> int:
-    """Go on with an interrupted run, or with all of them; this runs the code of their files."""
+    """Go on with an interrupted or failed run, or with all interrupted ones.
+
+    A failed run goes on from the step that failed. This runs the code of their files.
+    """
     with terminal.open().workflows as engine:
         if run_id is not None:
-            engine.resume(run_id, load=True, inline=True).result()
+            failed = engine.get(run_id).status == "failed"
+            go_on = engine.retry if failed else engine.resume
+            go_on(run_id, load=True, inline=True).result()
             _tell(terminal, engine, run_id)
             return 0
         outcomes = [_awaited(started) for started in engine.recover(load=True)]
@@ -104,15 +127,85 @@ def cancel(terminal: Terminal, run_id: str) -> None:
     terminal.emit({"id": run_id, "status": "cancelled"}, f"Cancelled {run_id}")
 
 
-@command(workflows, "prune", examples=["holdfast workflows prune --older-than 30 --yes"])
+@command(
+    workflows,
+    "fork",
+    examples=["holdfast workflows fork bees-2026 --from publish-1", "holdfast workflows fork b"],
+)
+@click.argument("run_id", metavar="RUN")
+@click.option("--from", "step", metavar="STEP", help="Begin before this step; else after all.")
+@click.option("--id", "new_id", help="The new run's id.")
+def fork(terminal: Terminal, run_id: str, step: str | None, new_id: str | None) -> None:
+    """Run anew with the first steps of another run; this runs the code of its file."""
+    with terminal.open().workflows as engine:
+        forked = engine.fork(run_id, from_step=step, new_id=new_id, load=True, inline=True)
+        forked.result()
+        _tell(terminal, engine, forked.id)
+
+
+@command(
+    workflows,
+    "signal",
+    examples=['holdfast workflows signal bees-2026 approved --value \'{"by": "Ada"}\''],
+)
+@click.argument("run_id", metavar="RUN")
+@click.argument("name")
+@click.option("--value", default="null", help="JSON; what wait_for gives the run.")
+def signal(terminal: Terminal, run_id: str, name: str, value: str) -> None:
+    """Send a run a signal that it waits for, or will."""
+    with terminal.open().workflows as engine:
+        engine.signal(run_id, name, _json(value, "--value"))
+    terminal.emit({"id": run_id, "signal": name}, f"Sent {name} to {run_id}")
+
+
+@command(
+    workflows,
+    "worker",
+    examples=["holdfast workflows worker", "holdfast workflows worker research.py --poll 1"],
+)
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.option("--poll", type=click.FloatRange(0, min_open=True), default=0.5, show_default=True)
+@click.option("--threads", type=click.IntRange(1), default=32, show_default=True)
+def worker(terminal: Terminal, files: tuple[Path, ...], poll: float, threads: int) -> None:
+    """Execute what is queued, due, interrupted or scheduled, until it is stopped.
+
+    Schedules are those of the workflows in the given files. Ctrl-C or SIGTERM ends it: what was
+    being executed goes on in the next worker.
+    """
+    from holdfast.workflows.loading import load_file
+    from holdfast.workflows.serving import serve
+
+    for file in files:
+        load_file(file)
+    terminal.note("working; end it with Ctrl-C")
+    settings = terminal.open().settings.workflows
+    serve(settings.url, durability=settings.durability, poll=poll, threads=threads)
+
+
+@command(
+    workflows,
+    "prune",
+    examples=[
+        "holdfast workflows prune --older-than 30 --dry-run",
+        "holdfast workflows prune --older-than 30 --yes",
+    ],
+)
 @click.option("--older-than", type=click.FloatRange(0), required=True, metavar="DAYS")
+@click.option("--dry-run", is_flag=True, help="Only say which.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def prune(terminal: Terminal, older_than: float, yes: bool) -> None:
+def prune(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:
     """Delete finished runs and their steps. Unfinished ones stay."""
+    seconds = older_than * 86_400
+    if dry_run:
+        with terminal.open().workflows as engine:
+            doomed = [run.id for run in engine.prunable(older_than=seconds)]
+        document = {"dryRun": True, "wouldDelete": doomed}
+        terminal.emit(document, f"Would delete {len(doomed)} run(s) " + " ".join(doomed[:20]))
+        return
     question = f"Delete the runs that finished more than {older_than:g} days ago for good?"
     terminal.require_consent(question, yes=yes)
     with terminal.open().workflows as engine:
-        deleted = engine.prune(older_than=older_than * 86_400)
+        deleted = engine.prune(older_than=seconds)
     terminal.emit({"deleted": deleted}, f"Deleted {deleted} run(s)")
 
 
@@ -137,17 +230,21 @@ def _workflow_of(target: str) -> "Workflow[..., Any]":
 
 
 def _arguments(given: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    try:
-        data = msgspec.json.decode(given.encode())
-    except msgspec.DecodeError as error:
-        raise UsageError(
-            f"--input is not JSON: {error}", hint="for example '[\"bees\"]'"
-        ) from error
+    data = _json(given)
     if isinstance(data, dict):
         return (), data
     if isinstance(data, list):
         return tuple(data), {}
     raise UsageError("--input is a JSON array of arguments or a JSON object of named ones")
+
+
+def _json(given: str, option: str = "--input") -> Any:
+    try:
+        return msgspec.json.decode(given.encode())
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            f"{option} is not JSON: {error}", hint="for example '[\"bees\"]'"
+        ) from error
 
 
 def _tell(terminal: Terminal, engine: "Workflows", run_id: str) -> None:
@@ -185,6 +282,8 @@ def _described(run: "RunInfo", steps: "Sequence[StepInfo]") -> list[str]:
         lines.append(f"  result    {msgspec.json.encode(run.result).decode()}")
     if run.error is not None:
         lines += [f"  error     {run.error}", *_indented(run.error.traceback)]
+    if run.due_at is not None:
+        lines.append(f"  due       {run.due_at:%Y-%m-%d %H:%M:%S} UTC")
     if run.interrupted:
         lines.append(f"  go on with: holdfast workflows resume {run.id}")
     lines.append(f"  steps     {len(steps)}")

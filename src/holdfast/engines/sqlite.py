@@ -11,7 +11,6 @@ from pathlib import Path
 
 from holdfast.durable.files import Durability, make_folder, write_atomic
 from holdfast.durable.names import long_path
-from holdfast.durable.sharing import patiently
 from holdfast.errors import (
     BusyError,
     ConflictError,
@@ -81,12 +80,16 @@ def _ensure_there(path: Path, durability: Durability) -> None:
 
 
 def _refuse_fragment(path: Path) -> None:
-    """Refuse a file cut to less than a database's header, which SQLite would begin anew."""
-    with patiently(lambda: long_path(path).open("rb")) as file:
-        start = file.read(_HEADER_SIZE)
-    if not start:
+    """Refuse a file cut to less than a database's header, which SQLite would begin anew.
+
+    It is not opened: closing it again would drop the locks of this process's other connections
+    (https://sqlite.org/howtocorrupt.html, 2.2), and the next process to close would take the
+    write-ahead log away from under them. What is no database SQLite tells by itself.
+    """
+    size = long_path(path).stat().st_size
+    if size == 0:
         raise UnreadableError("the database is empty: 0 bytes", path=path, hint=_RESTORE)
-    if len(start) < _HEADER_SIZE or not start.startswith(b"SQLite format 3\0"):
+    if size < _HEADER_SIZE:
         raise UnreadableError("not a SQLite database", path=path, hint=_RESTORE)
 
 

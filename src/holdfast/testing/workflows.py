@@ -168,6 +168,141 @@ class WorkflowStoreConformance:
         first = store.list_runs(limit=3)
         assert ids(before=first[-1].serial, limit=3) == ["run-3", "run-2", "run-1"]
 
+    def test_runs_are_found_by_time_and_by_what_their_body_contains(
+        self, store: WorkflowStore
+    ) -> None:
+        for number, body in enumerate((b'{"of":"bees"}', b'{"of":"ants"}', b'{"of":"bees"}')):
+            store.create_run(a_run(f"run-{number}", created=1_000 + number, body=body))
+
+        def ids(**wanted: Any) -> list[str]:
+            return [run.id for run in store.list_runs(**wanted)]
+
+        assert ids(since=1_001) == ["run-2", "run-1"]
+        assert ids(until=1_002) == ["run-1", "run-0"]
+        assert ids(containing=b"bees") == ["run-2", "run-0"]
+        assert ids(containing=b"bees", limit=1) == ["run-2"]
+        assert ids(containing=b"%") == []
+
+    def test_ready_runs_are_those_that_nobody_owns_and_that_are_due(
+        self, store: WorkflowStore
+    ) -> None:
+        store.create_run(a_run("owned"))
+        store.create_run(a_run("low", owner=None, status="queued"))
+        store.create_run(a_run("high", owner=None, status="queued", priority=5))
+        store.create_run(a_run("later", owner=None, due=50))
+        store.create_run(a_run("done"))
+        store.finish_run("done", epoch=1, status="succeeded", outcome=b"", finished=2)
+
+        def ids(now: int, limit: int = 10) -> list[str]:
+            return [run.id for run in store.ready_runs(now=now, limit=limit)]
+
+        assert ids(49) == ["high", "low"]
+        assert ids(50) == ["high", "low", "later"]
+        assert ids(50, limit=1) == ["high"]
+        assert store.claim_run("high", epoch=1, owner="me")
+        assert ids(49) == ["low"]
+
+    def test_a_claim_sets_the_status_and_when_the_run_is_due(self, store: WorkflowStore) -> None:
+        store.create_run(a_run())
+        assert store.claim_run("run-1", epoch=1, owner=None, status="waiting", due=77)
+        kept = store.read_run("run-1")
+        assert kept is not None
+        assert (kept.status, kept.due, kept.owner, kept.epoch) == ("waiting", 77, None, 2)
+        assert store.claim_run("run-1", epoch=2, owner="other")
+        kept = store.read_run("run-1")
+        assert kept is not None
+        assert (kept.status, kept.due) == ("running", None)
+
+    def test_signals_are_kept_in_order_and_wake_the_run(self, store: WorkflowStore) -> None:
+        store.create_run(a_run())
+        assert store.claim_run("run-1", epoch=1, owner=None, status="waiting", due=10_000)
+        assert store.ready_runs(now=5, limit=10) == []
+        for body in BODIES:
+            assert store.add_signal("run-1", body)
+        assert [tuple(signal) for signal in store.read_signals("run-1", after=0)] == list(
+            enumerate(BODIES, start=1)
+        )
+        assert [number for number, _ in store.read_signals("run-1", after=4)] == [5, 6]
+        (ready,) = store.ready_runs(now=5, limit=10)
+        assert (ready.id, ready.signals) == ("run-1", len(BODIES))
+        assert not store.add_signal("none", b"")
+        store.finish_run("run-1", epoch=2, status="failed", outcome=b"", finished=1)
+        assert not store.add_signal("run-1", b"late")
+
+    def test_a_run_is_not_parked_past_a_signal(self, store: WorkflowStore) -> None:
+        store.create_run(a_run())
+        store.add_signal("run-1", b"unseen")
+        assert not store.claim_run("run-1", epoch=1, owner=None, due=99, signals=0)
+        assert store.claim_run("run-1", epoch=1, owner=None, due=99, signals=1)
+
+    def test_signals_and_a_claim_at_once_lose_nothing(self, store: WorkflowStore) -> None:
+        store.create_run(a_run())
+        sent = _at_once(
+            8,
+            lambda n: (
+                store.add_signal("run-1", b"%d" % n)
+                if n
+                else store.claim_run("run-1", epoch=1, owner=None, due=99)
+            ),
+        )
+        assert all(sent)
+        signals = store.read_signals("run-1", after=0)
+        assert [number for number, _ in signals] == [1, 2, 3, 4, 5, 6, 7]
+        assert sorted(body for _, body in signals) == [b"%d" % n for n in range(1, 8)]
+
+    def test_a_fork_begins_with_the_steps_before_it(self, store: WorkflowStore) -> None:
+        store.create_run(a_run())
+        for position in range(1, 5):
+            store.record_step("run-1", epoch=1, position=position, body=b"%d" % position)
+        store.add_signal("run-1", b"sent")
+        store.save_blob("run-1", "d1", b"large")
+        store.finish_run("run-1", epoch=1, status="failed", outcome=b"", finished=10)
+        assert store.create_run(a_run("run-2"), fork=("run-1", 3)) is None
+        taken = store.create_run(a_run("run-2", body=b"other"), fork=("run-1", 5))
+        assert taken is not None
+        steps = [tuple(step) for step in store.read_steps("run-2", after=0, limit=10)]
+        assert steps == [(1, b"1"), (2, b"2")]
+        assert [tuple(s) for s in store.read_signals("run-2", after=0)] == [(1, b"sent")]
+        kept = store.read_run("run-2")
+        assert kept is not None
+        assert (kept.signals, kept.finished, kept.epoch) == (1, None, 1)
+        assert store.record_step("run-2", epoch=1, position=3, body=b"anew")
+        assert len(store.read_steps("run-1", after=0, limit=10)) == 4
+        store.delete_runs(finished_before=99, limit=10)
+        assert store.read_blob("d1") == b"large"
+
+    def test_a_finished_run_is_reopened_without_some_steps(self, store: WorkflowStore) -> None:
+        store.create_run(a_run())
+        assert not store.reopen_run("run-1", epoch=1, status="queued", drop=[])
+        for position in range(1, 5):
+            store.record_step("run-1", epoch=1, position=position, body=b"%d" % position)
+        store.finish_run("run-1", epoch=1, status="failed", outcome=b"no", finished=10)
+        assert not store.reopen_run("run-1", epoch=2, status="queued", drop=[2])
+        assert store.reopen_run("run-1", epoch=1, status="queued", drop=[2, 4, 9])
+        kept = store.read_run("run-1")
+        assert kept is not None
+        assert kept[5:9] == (None, 2, None, None)
+        assert [at for at, _ in store.read_steps("run-1", after=0, limit=10)] == [1, 3]
+        assert [run.id for run in store.ready_runs(now=0, limit=9)] == ["run-1"]
+        assert store.claim_run("run-1", epoch=2, owner="me")
+        assert store.record_step("run-1", epoch=3, position=2, body=b"again")
+
+    def test_blobs_are_kept_as_long_as_a_run_has_them(self, store: WorkflowStore) -> None:
+        for number, digest in ((1, "d1"), (2, "d1"), (2, "d2")):
+            store.create_run(a_run(f"run-{number}"))
+            store.save_blob(f"run-{number}", digest, b"content of " + digest.encode())
+            store.save_blob(f"run-{number}", digest, b"content of " + digest.encode())
+        assert store.read_blob("d1") == b"content of d1"
+        assert store.read_blob("d3") is None
+        for number in (1, 2):
+            run_id = f"run-{number}"
+            assert store.record_step(run_id, epoch=1, position=1, body=b"d1")
+            store.finish_run(run_id, epoch=1, status="failed", outcome=b"", finished=number)
+        store.delete_runs(finished_before=2, limit=9)
+        assert store.read_blob("d1") is not None
+        store.delete_runs(finished_before=3, limit=9)
+        assert (store.read_blob("d1"), store.read_blob("d2")) == (None, None)
+
     def test_runs_are_counted_by_status(self, store: WorkflowStore) -> None:
         assert dict(store.count_runs()) == {}
         for number in range(3):

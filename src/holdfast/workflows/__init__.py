@@ -19,6 +19,8 @@
 - The workflow's code runs again on resume, up to where it was: it must call the same steps in the
   same order given the same results. Time, chance and the outside world belong into steps, and
   parallel steps into `Step.map`, not into threads of one's own.
+- An async workflow awaits async steps, several by ``asyncio.gather`` over their calls. `sleep`,
+  `wait_for` a signal and `Workflow.child` runs are checkpoints as well.
 - Outside of a run, and inside another step, a step is a plain function; a workflow called by a
   workflow is a plain part of that run.
 - Values pass through JSON by their annotations (`codec`), also the first time.
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from holdfast.workflows.default import default_engine as default_engine
     from holdfast.workflows.default import provide_engine as provide_engine
     from holdfast.workflows.default import use_engine as use_engine
+    from holdfast.workflows.definitions import AsyncStep as AsyncStep
+    from holdfast.workflows.definitions import AsyncWorkflow as AsyncWorkflow
     from holdfast.workflows.definitions import Step as Step
     from holdfast.workflows.definitions import Workflow as Workflow
     from holdfast.workflows.definitions import step as step
@@ -43,8 +47,19 @@ if TYPE_CHECKING:
     from holdfast.workflows.records import Failure as Failure
     from holdfast.workflows.records import RunInfo as RunInfo
     from holdfast.workflows.records import StepInfo as StepInfo
+    from holdfast.workflows.waiting import ChildRun as ChildRun
+    from holdfast.workflows.waiting import patched as patched
+    from holdfast.workflows.waiting import sleep as sleep
+    from holdfast.workflows.waiting import sleep_async as sleep_async
+    from holdfast.workflows.waiting import sleep_until as sleep_until
+    from holdfast.workflows.waiting import sleep_until_async as sleep_until_async
+    from holdfast.workflows.waiting import wait_for as wait_for
+    from holdfast.workflows.waiting import wait_for_async as wait_for_async
 
 _HOME_OF = {
+    "AsyncStep": "definitions",
+    "AsyncWorkflow": "definitions",
+    "ChildRun": "waiting",
     "Failure": "records",
     "Run": "handles",
     "RunFailedError": "failures",
@@ -56,9 +71,16 @@ _HOME_OF = {
     "Workflows": "engine",
     "close_default": "default",
     "default_engine": "default",
+    "patched": "waiting",
     "provide_engine": "default",
+    "sleep": "waiting",
+    "sleep_async": "waiting",
+    "sleep_until": "waiting",
+    "sleep_until_async": "waiting",
     "step": "definitions",
     "use_engine": "default",
+    "wait_for": "waiting",
+    "wait_for_async": "waiting",
     "workflow": "definitions",
 }
 

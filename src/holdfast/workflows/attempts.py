@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from holdfast.errors import RunError
+
 if TYPE_CHECKING:
     from holdfast.workflows.definitions import Step
+    from holdfast.workflows.limits import Limiter
 
 _LONGEST_PAUSE = 60.0  # seconds
 
@@ -40,12 +43,57 @@ def perform(
     attempt = 1
     while True:
         try:
-            return _once(step, args, kwargs), None, attempt
+            if step.limiter is None:
+                return _once(step, args, kwargs), None, attempt
+            with _limited(step.limiter, step.name, stopped):
+                return _once(step, args, kwargs), None, attempt
         except Exception as error:
             last = attempt > step.retries or not isinstance(error, step.retry_on)
             if last or stopped.wait(_pause(step.backoff, attempt)):
                 return None, error, attempt
         attempt += 1
+
+
+async def perform_async(
+    step: "Step[..., Any]",
+    args: Sequence[Any],
+    kwargs: dict[str, Any],
+    stopped: threading.Event,
+) -> tuple[Any, Exception | None, int]:
+    """`perform` for a coroutine function: nothing blocks the event loop."""
+    import asyncio
+
+    attempt = 1
+    while True:
+        try:
+            async with asyncio.timeout(None) as limit:
+                while step.limiter is not None and (pause := step.limiter.try_enter()):
+                    await asyncio.sleep(pause)
+                try:
+                    if step.timeout is not None:
+                        limit.reschedule(asyncio.get_running_loop().time() + step.timeout)
+                    return await step.function(*args, **kwargs), None, attempt
+                finally:
+                    if step.limiter is not None:
+                        step.limiter.leave()
+        except Exception as caught:
+            error = _late(step) if limit.expired() else caught
+            last = attempt > step.retries or not isinstance(error, step.retry_on)
+            if last or stopped.is_set():
+                return None, error, attempt
+        await asyncio.sleep(_pause(step.backoff, attempt))
+        attempt += 1
+
+
+@contextmanager
+def _limited(limiter: "Limiter", name: str, stopped: threading.Event) -> Iterator[None]:
+    while pause := limiter.try_enter():
+        if stopped.wait(pause):
+            raise RunError(f"the run ended before {name} could begin")
+    try:
+        yield
+    finally:
+        limiter.leave()
 
 
 def _pause(backoff: float, attempt: int) -> float:
@@ -84,5 +132,9 @@ def _within(
         thread.start()
     thread.join(seconds)
     if not answer.done():
-        raise TimeoutError(f"{step.name} took longer than {seconds:g} s")
+        raise _late(step)
     return answer.result()
+
+
+def _late(step: "Step[..., Any]") -> TimeoutError:
+    return TimeoutError(f"{step.name} took longer than {step.timeout:g} s")

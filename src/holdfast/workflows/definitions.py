@@ -1,10 +1,10 @@
 """The decorators: ``@step`` and ``@workflow``, and the two kinds of objects they make."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from holdfast.errors import UsageError
 from holdfast.workflows import codec
@@ -14,12 +14,14 @@ from holdfast.workflows.records import Definition
 if TYPE_CHECKING:
     from holdfast.workflows.engine import Workflows
     from holdfast.workflows.handles import Run
+    from holdfast.workflows.limits import Limiter
+    from holdfast.workflows.waiting import ChildRun
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_COROUTINE = 0x80 | 0x200  # inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR, not to import it
+_COROUTINE, _GENERATORS = 0x80, 0x20 | 0x200  # inspect.CO_…, not to import it
 
 definitions: dict[tuple[str, str], "Workflow[..., Any]"] = {}
 """The workflows of the modules imported so far, by module and qualified name."""
@@ -40,6 +42,8 @@ class Step(Generic[Parameters, Result]):
         backoff: float,
         retry_on: tuple[type[Exception], ...],
         timeout: float | None,
+        concurrency: int | None,
+        rate: tuple[int, float] | None,
     ) -> None:
         if retries < 0 or backoff < 0 or (timeout is not None and timeout <= 0):
             raise UsageError("retries and backoff are at least 0, timeout is above 0")
@@ -49,6 +53,7 @@ class Step(Generic[Parameters, Result]):
         self.backoff = backoff
         self.retry_on = retry_on
         self.timeout = timeout
+        self.limiter = _limiter(concurrency, rate)
         update_wrapper(self, function)
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -66,6 +71,10 @@ class Step(Generic[Parameters, Result]):
         """
         if workers < 1:
             raise UsageError("map needs at least one worker")
+        if isinstance(self, AsyncStep):
+            raise UsageError(
+                f"{self.name} is async", hint="asyncio.gather(*(step(item) for item in items))"
+            )
         calls = list(zip(*iterables, strict=False))
         run = current.get()
         if run is None:
@@ -79,18 +88,46 @@ class Step(Generic[Parameters, Result]):
         return codec.result_decoder(self.function)
 
 
+class AsyncStep(Step[Parameters, Result]):
+    """A coroutine function whose result is checkpointed when an async workflow awaits it."""
+
+    def __call__(  # type: ignore[override]
+        self, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Coroutine[Any, Any, Result]:
+        run = current.get()
+        if run is None:
+            outside: Coroutine[Any, Any, Result] = self.function(*args, **kwargs)  # type: ignore[assignment]
+            return outside
+        return run.call_async(self, args, kwargs)
+
+    @cached_property
+    def decoder(self) -> codec.Decode:
+        return codec.result_decoder(self.function)
+
+
 class Workflow(Generic[Parameters, Result]):
     """A function whose steps are checkpointed, so that a run of it survives its process.
 
     Its code between steps runs again on resume: it must do the same given the same step results.
     """
 
-    def __init__(self, function: Callable[Parameters, Result], *, name: str | None) -> None:
+    def __init__(
+        self,
+        function: Callable[Parameters, Result],
+        *,
+        name: str | None,
+        version: str | None = None,
+        cron: str | None = None,
+        timezone: str = "UTC",
+    ) -> None:
         self.function = function
         self.name = _name_of(function, name)
+        self.version = version
+        self.cron = cron
+        self.timezone = timezone
         update_wrapper(self, function)
         code = function.__code__
-        reserved = {"id", "engine"} & set(code.co_varnames[: _arguments(code)])
+        reserved = {"id", "engine", "priority", "delay"} & set(code.co_varnames[: _arguments(code)])
         if reserved:
             raise UsageError(
                 f"the workflow {self.name} cannot have a parameter {min(reserved)!r}",
@@ -98,6 +135,10 @@ class Workflow(Generic[Parameters, Result]):
             )
         file = str(Path(code.co_filename).absolute())
         self.definition = Definition(function.__module__, function.__qualname__, file)
+        if cron is not None:
+            from holdfast.workflows.cron import check_schedule
+
+            check_schedule(self.name, cron, timezone)
         definitions[function.__module__, function.__qualname__] = self
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -121,14 +162,37 @@ class Workflow(Generic[Parameters, Result]):
 
         `id` is the idempotency key: a run that has it is returned instead, finished or not; one
         that was interrupted goes on. Raises `ConflictError` when that run has another workflow or
-        another input.
+        another input, and `UsageError` inside a workflow, where it is `child`.
         """
         if current.get() is not None:
             raise UsageError(
                 f"{self.name}.start() was called by a workflow",
-                hint="call it as a function, or start it from a step with an id of its own",
+                hint=f"call it as a function, or {self.name}.child() for a run of its own",
             )
         return self._engine(engine).start(self, args, kwargs, run_id=id)
+
+    def child(self, *args: Any, id: str | None = None, **kwargs: Any) -> "ChildRun":  # noqa: A002
+        """Start a run of its own from within a workflow; its `result()` is a checkpoint.
+
+        Its id is ``<parent run>.<name>-<n>`` unless it is given; the same again is the same run.
+        """
+        run = current.get()
+        if run is None:
+            raise UsageError(f"{self.name}.child() needs a workflow around it", hint="use start()")
+        return run.engine.start_child(run, self, args, kwargs, run_id=id)
+
+    def enqueue(
+        self,
+        *args: Any,
+        id: str | None = None,  # noqa: A002
+        priority: int = 0,
+        delay: float = 0.0,
+        engine: "Workflows | None" = None,
+        **kwargs: Any,
+    ) -> "Run[Result]":
+        """Leave a run to the workers; see `Workflows.enqueue`."""
+        found = self._engine(engine)
+        return found.enqueue(self, args, kwargs, run_id=id, priority=priority, delay=delay)
 
     def resume(self, run_id: str, *, engine: "Workflows | None" = None) -> "Run[Result]":
         """Go on with an interrupted run of this workflow; a finished one is just returned."""
@@ -152,6 +216,25 @@ class Workflow(Generic[Parameters, Result]):
         return default_engine()
 
 
+class AsyncWorkflow(Workflow[Parameters, Result]):
+    """A coroutine function whose steps are checkpointed; it runs in an event loop of its own."""
+
+    def __call__(  # type: ignore[override]
+        self, *args: Parameters.args, **kwargs: Parameters.kwargs
+    ) -> Coroutine[Any, Any, Result]:
+        """Run durably to the end; inside another run as a plain part of that run."""
+        if current.get() is not None:
+            part: Coroutine[Any, Any, Result] = self.function(*args, **kwargs)  # type: ignore[assignment]
+            return part
+        import asyncio
+
+        return asyncio.to_thread(self._engine(None).run, self, args, kwargs)
+
+
+@overload
+def step(
+    function: Callable[Parameters, Coroutine[Any, Any, Result]], /
+) -> AsyncStep[Parameters, Result]: ...
 @overload
 def step(function: Callable[Parameters, Result], /) -> Step[Parameters, Result]: ...
 @overload
@@ -162,7 +245,9 @@ def step(
     backoff: float = 0.1,
     retry_on: tuple[type[Exception], ...] = (Exception,),
     timeout: float | None = None,
-) -> Callable[[Callable[Parameters, Result]], Step[Parameters, Result]]: ...
+    concurrency: int | None = None,
+    rate: tuple[int, float] | None = None,
+) -> "_DeclareStep": ...
 def step(
     function: Callable[..., Any] | None = None,
     /,
@@ -172,48 +257,109 @@ def step(
     backoff: float = 0.1,
     retry_on: tuple[type[Exception], ...] = (Exception,),
     timeout: float | None = None,
+    concurrency: int | None = None,
+    rate: tuple[int, float] | None = None,
 ) -> Any:
-    """Make a function a step.
+    """Make a function, plain or async, a step.
 
     `retries` is how many further attempts follow a failure that is one of `retry_on`; `backoff` is
     the pause before the first of them in seconds, doubled with jitter for each next; `timeout` is
-    the limit of one attempt in seconds.
+    the limit of one attempt in seconds. In this process at most `concurrency` attempts run at once,
+    and at most ``rate[0]`` begin within ``rate[1]`` seconds; further ones wait.
     """
 
     def declare(function: Callable[..., Any]) -> Step[..., Any]:
-        return Step(
+        kind = AsyncStep if _is_async(function) else Step
+        return kind(
             function,
             name=name,
             retries=retries,
             backoff=backoff,
             retry_on=retry_on,
             timeout=timeout,
+            concurrency=concurrency,
+            rate=rate,
         )
 
     return declare if function is None else declare(function)
 
 
 @overload
+def workflow(
+    function: Callable[Parameters, Coroutine[Any, Any, Result]], /
+) -> AsyncWorkflow[Parameters, Result]: ...
+@overload
 def workflow(function: Callable[Parameters, Result], /) -> Workflow[Parameters, Result]: ...
 @overload
 def workflow(
-    *, name: str | None = None
-) -> Callable[[Callable[Parameters, Result]], Workflow[Parameters, Result]]: ...
-def workflow(function: Callable[..., Any] | None = None, /, *, name: str | None = None) -> Any:
-    """Make a function a workflow; `name` stands for it in lists, instead of the function's."""
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    cron: str | None = None,
+    timezone: str = "UTC",
+) -> "_DeclareWorkflow": ...
+def workflow(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    version: str | None = None,
+    cron: str | None = None,
+    timezone: str = "UTC",
+) -> Any:
+    """Make a function, plain or async, a workflow.
+
+    `name` stands for it in lists, instead of the function's. A run that was begun by another
+    `version` is not resumed by this one. By `cron` (five fields, in the time zone `timezone`) a
+    worker starts it, without arguments, once at each of these minutes.
+    """
 
     def declare(function: Callable[..., Any]) -> Workflow[..., Any]:
-        return Workflow(function, name=name)
+        kind = AsyncWorkflow if _is_async(function) else Workflow
+        return kind(function, name=name, version=version, cron=cron, timezone=timezone)
 
     return declare if function is None else declare(function)
+
+
+class _DeclareStep(Protocol):
+    @overload
+    def __call__(
+        self, function: Callable[Parameters, Coroutine[Any, Any, Result]], /
+    ) -> AsyncStep[Parameters, Result]: ...
+    @overload
+    def __call__(self, function: Callable[Parameters, Result], /) -> Step[Parameters, Result]: ...
+
+
+class _DeclareWorkflow(Protocol):
+    @overload
+    def __call__(
+        self, function: Callable[Parameters, Coroutine[Any, Any, Result]], /
+    ) -> AsyncWorkflow[Parameters, Result]: ...
+    @overload
+    def __call__(
+        self, function: Callable[Parameters, Result], /
+    ) -> Workflow[Parameters, Result]: ...
+
+
+def _limiter(concurrency: int | None, rate: tuple[int, float] | None) -> "Limiter | None":
+    if concurrency is None and rate is None:
+        return None
+    from holdfast.workflows.limits import Limiter
+
+    return Limiter(concurrency, rate)
+
+
+def _is_async(function: Callable[..., Any]) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and bool(code.co_flags & _COROUTINE)
 
 
 def _name_of(function: Callable[..., Any], name: str | None) -> str:
     code = getattr(function, "__code__", None)
     if code is None:
         raise UsageError(f"{function!r} is not a function defined with def")
-    if code.co_flags & _COROUTINE:
-        raise UsageError(f"{function.__name__} is async; steps and workflows are plain functions")
+    if code.co_flags & _GENERATORS:
+        raise UsageError(f"{function.__name__} is a generator; steps and workflows return")
     chosen = name if name is not None else function.__name__.strip("_")
     if not _NAME.fullmatch(chosen):
         raise UsageError(

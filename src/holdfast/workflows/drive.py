@@ -1,17 +1,22 @@
 """Driving one run from its input to its recorded end."""
 
+import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from holdfast.context import task
+from holdfast.durable.faults import fault_point
 from holdfast.errors import HoldfastError, RunError, UsageError
 from holdfast.workflows import codec
-from holdfast.workflows.execution import Execution, current
+from holdfast.workflows.definitions import AsyncWorkflow
+from holdfast.workflows.execution import Execution, ParkedError, current
 from holdfast.workflows.failures import failure_of, run_error
 from holdfast.workflows.records import Failure, Outcome, encode
+from holdfast.workflows.results import put_result
 from holdfast.workflows.store import WorkflowStore
+
+_TRY_AGAIN = 60_000  # milliseconds
 
 if TYPE_CHECKING:
     from holdfast.workflows.definitions import Workflow
@@ -24,16 +29,21 @@ def drive(
 
     Raises `StepError` or `RunError` when it failed, which is recorded. What is not the workflow's
     failure (a lost lease, a full disk, a changed definition, an interrupt) is raised and not
-    recorded: the run stays unfinished and free, and can be resumed.
+    recorded: the run stays unfinished and free, and can be resumed; a worker tries it again after a
+    minute. Raises `ParkedError` when the run waits in the store now.
     """
     try:
         args, kwargs = _arguments(execution, workflow, given)
         return _drive(execution, workflow, args, kwargs)
     except _EndedError as ended:
         raise ended.error from ended.__cause__
+    except ParkedError as parked:
+        _park(store, execution, parked)
+        raise
     except BaseException:
+        due = int(time.time() * 1000) + _TRY_AGAIN
         with suppress(HoldfastError):
-            store.claim_run(execution.run_id, epoch=execution.epoch, owner=None)
+            store.claim_run(execution.run_id, epoch=execution.epoch, owner=None, due=due)
         raise
 
 
@@ -64,18 +74,48 @@ def _drive(
     try:
         with task(f"{execution.run_id}:main"):
             value = workflow.function(*args, **kwargs)
+            if isinstance(workflow, AsyncWorkflow):
+                value = _await(execution, value)
         execution.check()
         execution.check_complete()
         what = f"the result of workflow {workflow.name}"
-        result = codec.encode(value, what)
-        value = codec.decode(workflow.decoder, result, what)
+        encoded = codec.encode(value, what)
+        value = codec.decode(workflow.decoder, encoded, what)
     except Exception as error:
         execution.check()
         _fail(execution, failure_of(error), error)
     finally:
         current.reset(within)
-    execution.finish("succeeded", encode(Outcome(result=msgspec.Raw(result))))
+    with execution.breaking():
+        result, blob = put_result(execution.store, execution.run_id, encoded)
+    execution.finish("succeeded", encode(Outcome(result=result, blob=blob)))
     return value
+
+
+def _await(execution: Execution, coroutine: Coroutine[Any, Any, Any]) -> Any:
+    import asyncio
+
+    async def within_the_loop() -> Any:
+        execution.enter_loop()
+        return await coroutine
+
+    return asyncio.run(within_the_loop())
+
+
+def _park(store: WorkflowStore, execution: Execution, parked: ParkedError) -> None:
+    """Put the run down until it is due; at once if it was sent a signal it has not seen."""
+    for due, signals in ((parked.due, parked.signals), (None, None)):
+        if store.claim_run(
+            execution.run_id,
+            epoch=execution.epoch,
+            owner=None,
+            status="waiting",
+            due=due,
+            signals=signals,
+        ):
+            fault_point("workflow.parked")
+            return
+    raise execution.lost()
 
 
 def _fail(execution: Execution, failure: Failure, error: Exception) -> None:

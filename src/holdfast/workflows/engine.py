@@ -1,9 +1,8 @@
 """`Workflows`: the runs of one store, and this process's part in executing them."""
 
-import secrets
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -12,33 +11,28 @@ import msgspec
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
-from holdfast.errors import BusyError, ConflictError, HoldfastError, NotFoundError, RunError
+from holdfast.errors import BusyError, ConflictError, HoldfastError
+from holdfast.workflows import codec
 from holdfast.workflows.definitions import Workflow
 from holdfast.workflows.execution import Execution
+from holdfast.workflows.forking import MOST, check_version, dropped_by_retry, position_of
 from holdfast.workflows.handles import Run
 from holdfast.workflows.jobs import Job, Jobs, check_same_call, failed
 from holdfast.workflows.leases import Leases
 from holdfast.workflows.loading import find_definition, imported_definition
-from holdfast.workflows.records import (
-    Outcome,
-    RunBody,
-    RunInfo,
-    Status,
-    StepInfo,
-    encode,
-    read_body,
-    read_step,
-    run_info,
-    step_info,
-)
+from holdfast.workflows.naming import child_id, new_run_id
+from holdfast.workflows.reading import RunReader, now_milliseconds
+from holdfast.workflows.records import Outcome, RunBody, Signal, encode, read_body
 from holdfast.workflows.store import RunRow
 from holdfast.workflows.stores import open_store
+from holdfast.workflows.waiting import CHILD_ENDED, ChildRun
+from holdfast.workflows.worker import Waker, Worker
 
 _PAGE = 500
 
 
-class Workflows:
-    """The runs of the store at `url` (``memory://`` or ``sqlite:///path``).
+class Workflows(RunReader):
+    """The runs of the store at `url` (``memory://``, ``json:///dir``, ``sqlite:///path``, …).
 
     `durability` is that of every recorded step (see `holdfast.durable.files`). `lease` is how many
     seconds an owner may be silent before another process takes its runs; one whose process has
@@ -58,9 +52,10 @@ class Workflows:
     ) -> None:
         self.url = url
         self.durability = durability
-        self._store = open_store(url, durability=durability)
-        self._leases = Leases(self._store, lease=lease)
-        self._jobs = Jobs(self._store, threads=threads)
+        store = open_store(url, durability=durability)
+        self._waker = Waker(store, self._wake)
+        self._jobs = Jobs(store, threads=threads, parked=self._waker.add, ended=self._ended)
+        super().__init__(store, Leases(store, lease=lease), self._jobs.running)
 
     def __enter__(self) -> "Workflows":
         return self
@@ -92,8 +87,37 @@ class Workflows:
         *,
         run_id: str | None = None,
     ) -> Any:
-        """Run in the calling thread to the end; the result. Raises `StepError` or `RunError`."""
+        """Run in the calling thread to the end; the result. Raises `StepError` or `RunError`.
+
+        After a long wait the run goes on in another thread, and this one waits for it.
+        """
         return self._enter(workflow, args, kwargs or {}, run_id, inline=True).result()
+
+    def enqueue(
+        self,
+        workflow: Workflow[..., Any],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+        *,
+        run_id: str | None = None,
+        priority: int = 0,
+        delay: float = 0.0,
+    ) -> Run[Any]:
+        """Leave a run to the workers of this store (`work`), the highest `priority` first.
+
+        It begins `delay` seconds from now at the earliest. The same id again is the same run.
+        """
+        run_id = check_identifier(run_id, "run id") if run_id else new_run_id(workflow.name)
+        job = Job(workflow, run_id, workflow.arguments.encode(args, kwargs or {}))
+        created = now_milliseconds()
+        due = created + int(delay * 1000) if delay > 0 else None
+        body = _body_of(job)
+        row = RunRow(run_id, workflow.name, "queued", created, body, due=due, priority=priority)
+        present = self._store.create_run(row)
+        if present is not None:
+            given = bytes(read_body(present).input)
+            check_same_call(run_id, (present.name, given), (workflow.name, job.given))
+        return Run(self, run_id, workflow.decoder, None)
 
     def resume(
         self,
@@ -109,17 +133,19 @@ class Workflows:
         `load`, imported: that runs the code of the module it was started from. With `inline` the
         calling thread executes it to the end first.
 
-        Raises `NotFoundError`, and `BusyError` while another process executes the run.
+        Raises `NotFoundError`, `BusyError` while another process executes the run, and `RunError`
+        when its code is not there or is another version's.
         """
-        row = self._row(run_id)
+        row = self.row(run_id)
         body = read_body(row)
         found = workflow or find_definition(body.definition, load=load)
         check_same_call(run_id, (row.name, b""), (found.name, b""))
         if row.finished is not None:
             return Run(self, run_id, found.decoder, None)
+        check_version(run_id, body, found)
 
         def claim(job: Job) -> Execution | None:
-            now = self._row(run_id)
+            now = self.row(run_id)
             if now.finished is not None:
                 return None
             execution = self._take(now)
@@ -128,57 +154,91 @@ class Workflows:
                 raise BusyError(f"run {run_id} is being executed by {owner}")
             return execution
 
-        job = Job(found, run_id, bytes(body.input))
+        job = Job(found, run_id, bytes(body.input), body.parent)
         return Run(self, run_id, found.decoder, self._jobs.enter(job, claim, inline=inline))
 
-    def recover(self, *, load: bool = False) -> list[Run[Any]]:
+    def recover(self, *, load: bool = False) -> "list[Run[Any]]":
         """Take up, in threads, every interrupted run whose definition is imported already.
 
         With `load` the modules of the others are imported too, which runs their code; the result
-        of a run whose definition cannot be found raises that. Call it
-        again from time to time: an owner that fell silent without its process having certainly
-        ended is given up only after it was seen silent for a whole lease.
+        of a run whose definition cannot be found raises that. Call it again from time to time (or
+        `work`): an owner that fell silent without its process having certainly ended is given up
+        only after it was seen silent for a whole lease.
         """
-        runs: list[Run[Any]] = []
-        for row in self._interrupted():
-            definition = read_body(row).definition
-            if not load and imported_definition(definition) is None:
-                continue
-            try:
-                runs.append(self.resume(row.id, load=load))
-            except BusyError:
-                continue  # another process was faster
-            except HoldfastError as error:  # one that cannot be found keeps none of the others
-                runs.append(Run(self, row.id, None, failed(error)))
-        self._leases.forget_gone()
-        return runs
+        return [run for row in self.interrupted() for run in self._recovered(row, load=load)]
 
-    def get(self, run_id: str) -> RunInfo:
-        """One run. Raises `NotFoundError`."""
-        row = self._row(run_id)
-        return run_info(row, interrupted=bool(self._free([row])))
+    def retry(self, run_id: str, *, load: bool = False, inline: bool = False) -> Run[Any]:
+        """Go on with a failed run from the step that failed; one that is not finished, as `resume`.
 
-    def list(
+        What was recorded before that step stays; so do the other steps of its `map`. A run that
+        failed in its own code, not in a step, keeps all its steps. Raises `ConflictError` when it
+        succeeded or was cancelled.
+        """
+        row = self.row(run_id)
+        if row.finished is not None:
+            if row.status != "failed":
+                raise ConflictError(f"run {run_id} has {row.status}", hint="fork it instead")
+            find_definition(read_body(row).definition, load=load)
+            drop = dropped_by_retry(self._store, row)
+            self._store.reopen_run(run_id, epoch=row.epoch, status="queued", drop=drop)
+        return self.resume(run_id, load=load, inline=inline)
+
+    def fork(
         self,
+        run_id: str,
         *,
-        status: Status | None = None,
-        name: str | None = None,
-        limit: int = 100,
-        before: int | None = None,
-    ) -> "list[RunInfo]":
-        """At most `limit` runs, newest first; go on with `before` = the last one's `serial`."""
-        rows = self._store.list_runs(status=status, name=name, before=before, limit=limit)
-        free = self._free(rows)
-        return [run_info(row, interrupted=row.id in free) for row in rows]
+        from_step: str | None = None,
+        new_id: str | None = None,
+        load: bool = False,
+        inline: bool = False,
+    ) -> Run[Any]:
+        """Start a new run of the same workflow and input that begins with this run's steps.
 
-    def count_by_status(self) -> dict[str, int]:
-        """How many runs there are of each status; those that no status has are left out."""
-        return dict(self._store.count_runs())
+        It has those before `from_step` (an id such as ``fetch-2``), else all of them, and the
+        signals. Raises `NotFoundError` for an unknown run or step.
+        """
+        row = self.row(run_id)
+        body = read_body(row)
+        found = find_definition(body.definition, load=load)
+        check_version(run_id, body, found)
+        new_id = check_identifier(new_id, "run id") if new_id else new_run_id(found.name)
+        position = MOST if from_step is None else position_of(self._store, row, from_step)
 
-    def steps(self, run_id: str) -> Iterator[StepInfo]:
-        """The finished steps of a run in the order they were called. Raises `NotFoundError`."""
-        self._row(run_id)
-        return self._steps(run_id)
+        def claim(job: Job) -> Execution | None:
+            return self._create(job, (run_id, position))
+
+        job = Job(found, new_id, bytes(body.input))
+        return Run(self, new_id, found.decoder, self._jobs.enter(job, claim, inline=inline))
+
+    def start_child(
+        self,
+        parent: Execution,
+        workflow: Workflow[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        *,
+        run_id: str | None,
+    ) -> ChildRun:
+        """Start a run for the workflow that `parent` executes; see `Workflow.child`."""
+        slot = parent.allocate(workflow.name)
+        run_id = check_identifier(run_id or child_id(parent.run_id, slot.id), "run id")
+        done = parent.replay(slot, workflow.decoder)
+        run: Run[Any] = Run(self, run_id, workflow.decoder, None)
+        if done is None:
+            run = self._enter(workflow, args, kwargs, run_id, inline=False, parent=parent.run_id)
+        return ChildRun(parent, slot, done, run)
+
+    def signal(self, run_id: str, name: str, value: Any = None) -> None:
+        """Send a run a signal: `wait_for` in it gives out `value`, which is kept as JSON.
+
+        It may be sent before the run waits for it. Raises `NotFoundError`, and `ConflictError` when
+        the run has finished.
+        """
+        raw = msgspec.Raw(codec.encode(value, f"the signal {name!r}"))
+        signal = Signal(check_identifier(name, "signal"), raw, now_milliseconds())
+        if not self._store.add_signal(run_id, encode(signal)):
+            raise ConflictError(f"run {run_id} has {self.row(run_id).status} already")
+        self._waker.look()
 
     def cancel(self, run_id: str) -> None:
         """Cancel a run, wherever it is executed: it ends at its next step, for good.
@@ -187,7 +247,7 @@ class Workflows:
         run is fine. Raises `NotFoundError`, and `ConflictError` when the run has finished.
         """
         while True:
-            row = self._row(run_id)
+            row = self.row(run_id)
             if row.status == "cancelled":
                 return
             if row.finished is not None:
@@ -196,7 +256,42 @@ class Workflows:
             if self._store.claim_run(run_id, epoch=row.epoch, owner=None):
                 self._jobs.stop(run_id)
                 if self._end_cancelled(run_id, row.epoch + 1):
+                    self._ended(run_id, read_body(row).parent)
                     return
+
+    def work(
+        self, stop: threading.Event | None = None, *, poll: float = 0.5, load: bool = False
+    ) -> None:
+        """Execute what is queued, due, interrupted or scheduled, until `stop` is set.
+
+        Only workflows whose modules are imported, unless `load`, and only the schedules of imported
+        ones. `poll` is the pause in seconds between two looks at the store. Any number of
+        processes may do so on one store.
+        """
+        Worker(self, load=load).run(stop or threading.Event(), poll=poll)
+
+    def ready(self, *, limit: int) -> "list[RunRow]":
+        """The runs that a worker may take now, the most urgent first."""
+        return self._store.ready_runs(now=now_milliseconds(), limit=limit)
+
+    def free_threads(self) -> int:
+        """How many more runs this process would execute at once."""
+        return self._jobs.free_threads()
+
+    def outcome_of(self, run_id: str) -> Outcome | None:
+        """How a run ended, None while it has not; one that was interrupted is taken up."""
+        row = self.row(run_id)
+        if row.finished is not None:
+            return self.read_outcome(row)
+        if self.free([row]):
+            with suppress(BusyError):
+                self.resume(run_id, load=True)
+        return None
+
+    def put_down(self) -> None:
+        """Make the runs being executed here leave at their next step, to go on elsewhere."""
+        self._waker.close()
+        self._jobs.put_down()
 
     def prune(self, *, older_than: float) -> int:
         """Delete the runs that finished more than `older_than` seconds ago; how many."""
@@ -206,26 +301,15 @@ class Workflows:
         return deleted
 
     def close(self) -> None:
-        """Wait for the started runs, give back the lease and close the store; twice is fine."""
+        """Wait for the started runs, give back the lease and close the store; twice is fine.
+
+        Runs that wait in the store are left to whoever opens it next.
+        """
+        self._waker.close()
         if not self._jobs.close():
             return
         self._leases.close()
         self._store.close()
-
-    def settled(self, run_id: str) -> RunRow | None:
-        """The stored run once it is finished, None while it is executed.
-
-        Raises `RunError` when it is interrupted, `NotFoundError`.
-        """
-        row = self._row(run_id)
-        if row.finished is not None:
-            return row
-        if self._free([row]):
-            raise RunError(
-                f"run {run_id} was interrupted",
-                hint=f"go on with it: holdfast workflows resume {run_id}",
-            )
-        return None
 
     def _enter(
         self,
@@ -235,24 +319,37 @@ class Workflows:
         run_id: str | None,
         *,
         inline: bool,
+        parent: str | None = None,
     ) -> Run[Any]:
         run_id = check_identifier(run_id, "run id") if run_id else new_run_id(workflow.name)
-        job = Job(workflow, run_id, workflow.arguments.encode(args, kwargs))
-        future = self._jobs.enter(job, self._create, inline=inline)
+        job = Job(workflow, run_id, workflow.arguments.encode(args, kwargs), parent)
+
+        def claim(job: Job) -> Execution | None:
+            return self._create(job, None)
+
+        future = self._jobs.enter(job, claim, inline=inline)
         return Run(self, run_id, workflow.decoder, future)
 
-    def _create(self, job: Job) -> Execution | None:
+    def _create(self, job: Job, fork: tuple[str, int] | None) -> Execution | None:
         self._leases.hold()
-        body = encode(RunBody(job.workflow.definition, msgspec.Raw(job.given)))
-        created = int(time.time() * 1000)
-        row = RunRow(job.run_id, job.workflow.name, "running", created, body, self._leases.owner)
-        present = self._store.create_run(row)
+        created, owner = now_milliseconds(), self._leases.owner
+        body = _body_of(job)
+        row = RunRow(job.run_id, job.workflow.name, "running", created, body, owner)
+        present = self._store.create_run(row, fork=fork)
         if present is None:
             fault_point("workflow.started")
-            return Execution(self._store, job.run_id, row.epoch, fresh=True)
-        given = bytes(read_body(present).input)
-        check_same_call(job.run_id, (present.name, given), (job.workflow.name, job.given))
-        return None if present.finished is not None else self._take(present)
+            return Execution(self, self._store, job.run_id, row.epoch, fresh=fork is None)
+        given = read_body(present)
+        check_same_call(
+            job.run_id, (present.name, bytes(given.input)), (job.workflow.name, job.given)
+        )
+        if present.finished is not None:
+            return None
+        if self.is_put_down(present):
+            self._waker.add(job.run_id)  # it goes on here, unless a worker comes first
+            return None
+        check_version(job.run_id, given, job.workflow)
+        return self._take(present)
 
     def _take(self, row: RunRow) -> Execution | None:
         """Claim an unfinished run that this process does not execute; None if another does."""
@@ -262,7 +359,33 @@ class Workflows:
         if not self._store.claim_run(row.id, epoch=row.epoch, owner=self._leases.owner):
             return None
         fault_point("workflow.claimed")
-        return Execution(self._store, row.id, row.epoch + 1, fresh=False)
+        return Execution(self, self._store, row.id, row.epoch + 1, fresh=False)
+
+    def _recovered(self, row: RunRow, *, load: bool) -> "list[Run[Any]]":
+        try:
+            if not load and imported_definition(read_body(row).definition) is None:
+                return []
+            return [self.resume(row.id, load=load)]
+        except BusyError:
+            return []  # another process was faster
+        except HoldfastError as error:  # one that cannot be found keeps none of the others
+            return [Run(self, row.id, None, failed(error))]
+        finally:
+            self._leases.forget_gone()
+
+    def _wake(self, run_id: str) -> None:
+        """Go on with a run that this process parked, unless another has it by now."""
+        with suppress(HoldfastError):
+            self.resume(run_id)
+
+    def _ended(self, run_id: str, parent: str | None) -> None:
+        """Wake the run that waits for this one, if one does."""
+        if parent is None:
+            return
+        signal = Signal(CHILD_ENDED, msgspec.Raw(encode(run_id)), now_milliseconds())
+        with suppress(HoldfastError):  # it looks by itself from time to time
+            self._store.add_signal(parent, encode(signal))
+            self._waker.look()
 
     def _end_cancelled(self, run_id: str, epoch: int) -> bool:
         return self._store.finish_run(
@@ -270,52 +393,12 @@ class Workflows:
             epoch=epoch,
             status="cancelled",
             outcome=encode(Outcome()),
-            finished=int(time.time() * 1000),
+            finished=now_milliseconds(),
         )
 
-    def _row(self, run_id: str) -> RunRow:
-        row = self._store.read_run(run_id)
-        if row is None:
-            raise NotFoundError(
-                f"there is no run {run_id!r}", hint="list them with: holdfast workflows list"
-            )
-        return row
 
-    def _free(self, rows: Iterable[RunRow]) -> set[str]:
-        """The ids of those of `rows` that are unfinished and executed by nobody.
-
-        Each is read again at the end, as it may just have been finished by an owner that left.
-        """
-        idle = {
-            row.id: row.owner
-            for row in rows
-            if row.finished is None and not self._jobs.running(row.id)
-        }
-        owners = {owner for owner in idle.values() if owner is not None}
-        free = self._leases.free_owners(owners) if owners else set()
-        free.add(self._leases.owner)
-        maybe = [run_id for run_id, owner in idle.items() if owner is None or owner in free]
-        again = {run_id: self._store.read_run(run_id) for run_id in maybe}
-        return {
-            run_id
-            for run_id, row in again.items()
-            if row is not None and row.finished is None and row.owner == idle[run_id]
-        }
-
-    def _interrupted(self) -> Iterator[RunRow]:
-        before: int | None = None
-        while page := self._store.list_runs(unfinished=True, before=before, limit=_PAGE):
-            free = self._free(page)
-            yield from (row for row in page if row.id in free)
-            before = page[-1].serial
-
-    def _steps(self, run_id: str) -> Iterator[StepInfo]:
-        after = 0
-        while page := self._store.read_steps(run_id, after=after, limit=_PAGE):
-            yield from (step_info(read_step(body, run_id)) for _, body in page)
-            after = page[-1][0]
-
-
-def new_run_id(name: str) -> str:
-    """A run id that nobody has: the workflow's name, the time and 48 random bits."""
-    return f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(6)}"
+def _body_of(job: Job) -> bytes:
+    workflow = job.workflow
+    return encode(
+        RunBody(workflow.definition, msgspec.Raw(job.given), workflow.version, job.parent)
+    )

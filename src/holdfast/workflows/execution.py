@@ -8,7 +8,7 @@ killed before that is performed again (at least once), and one that is recorded 
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,24 +19,42 @@ from holdfast.context import task
 from holdfast.durable.faults import fault_point
 from holdfast.errors import ConflictError, HoldfastError, RunError, UsageError
 from holdfast.workflows import codec
-from holdfast.workflows.attempts import ending_noticed, perform
+from holdfast.workflows.attempts import ending_noticed, perform, perform_async
 from holdfast.workflows.failures import failure_of, step_error
 from holdfast.workflows.history import History
 from holdfast.workflows.records import StepRecord, encode
+from holdfast.workflows.results import put_result, with_result
 from holdfast.workflows.store import WorkflowStore
 
 if TYPE_CHECKING:
+    import asyncio
+
     from holdfast.workflows.definitions import Step
+    from holdfast.workflows.engine import Workflows
 
 current: ContextVar["Execution | None"] = ContextVar("holdfast_run", default=None)
 """The run whose workflow function this code belongs to; None outside of one and inside steps."""
 
 
+class ParkedError(BaseException):
+    """The run has nothing to do until `due` (milliseconds of the epoch), or until it is sent more
+    than `signals` signals. It unwinds the workflow, which begins again and replays then."""
+
+    def __init__(self, due: int, signals: int | None) -> None:
+        super().__init__()
+        self.due = due
+        self.signals = signals
+
+
 class Slot(NamedTuple):
-    """A step's place in its run: its ordinal among all steps, and its id."""
+    """A step's place in its run: its ordinal among all steps, and its id.
+
+    `group` is the position of the first of the steps of a `map` that it belongs to.
+    """
 
     position: int
     id: str
+    group: int | None = None
 
 
 class Done(NamedTuple):
@@ -49,22 +67,42 @@ class Done(NamedTuple):
 class Execution:
     """The state of one run while a workflow function runs in this process."""
 
-    def __init__(self, store: WorkflowStore, run_id: str, epoch: int, *, fresh: bool) -> None:
+    def __init__(
+        self, engine: "Workflows", store: WorkflowStore, run_id: str, epoch: int, *, fresh: bool
+    ) -> None:
+        self.engine = engine
+        self.store = store
         self.run_id = run_id
         self.epoch = epoch
-        self._store = store
-        self._history = History(store, run_id, fresh=fresh)
+        self.history = History(store, run_id, fresh=fresh)
+        self.stopped = threading.Event()
+        self.performing = 0
+        """How many async steps are being performed."""
+        self.taken_signals: set[int] = set()
+        self.patches: dict[str, bool] = {}
         self._numbering = threading.Lock()
         self._calls: Counter[str] = Counter()
         self._position = 0
-        self._stopped = threading.Event()
         self._broken: BaseException | None = None
+        self._task: asyncio.Task[Any] | None = None
 
     def call(self, step: "Step[..., Any]", args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
         """Replay or perform one call of `step`. Raises `StepError` when it failed."""
-        slot = self._allocate(step)
-        done = self._replay(step, slot)
-        return _given(done if done is not None else self._perform(step, slot, args, kwargs))
+        slot = self.allocate(step.name)
+        done = self.replay(slot, step.decoder)
+        return given(done if done is not None else self.perform(step, slot, args, kwargs))
+
+    def call_async(
+        self, step: "Step[..., Any]", args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Coroutine[Any, Any, Any]:
+        """As `call`, for a coroutine function; its place in the run is that of this call."""
+        if self._task is None:
+            raise UsageError(
+                f"the step {step.name} is async and the workflow is not",
+                hint="make the workflow async, too, and await the step",
+            )
+        slot = self.allocate(step.name)
+        return self._call_async(step, slot, args, kwargs)
 
     def map(
         self, step: "Step[..., Any]", calls: Sequence[Sequence[Any]], workers: int
@@ -75,8 +113,9 @@ class Execution:
         """
         from concurrent.futures import ThreadPoolExecutor
 
-        slots = [self._allocate(step) for _ in calls]
-        done = [self._replay(step, slot) for slot in slots]
+        group = self._position + 1
+        slots = [self.allocate(step.name)._replace(group=group) for _ in calls]
+        done = [self.replay(slot, step.decoder) for slot in slots]
         missing = [index for index, found in enumerate(done) if found is None]
         if missing:
             context = copy_context()
@@ -84,18 +123,34 @@ class Execution:
             with ending_noticed(), ThreadPoolExecutor(width, "holdfast-map") as threads:
                 futures = [
                     threads.submit(
-                        context.copy().run, self._perform, step, slots[index], calls[index], {}
+                        context.copy().run, self.perform, step, slots[index], calls[index], {}
                     )
                     for index in missing
                 ]
             for index, future in zip(missing, futures, strict=True):
                 done[index] = future.result()
-        return [_given(found) for found in done if found is not None]
+        return [given(found) for found in done if found is not None]
+
+    def enter_loop(self) -> None:
+        """Called by the task in which an async workflow runs."""
+        import asyncio
+
+        self._task = asyncio.current_task()
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the workflow is a coroutine function."""
+        return self._task is not None
 
     def stop(self) -> None:
         """Make the run end at its next step: it was cancelled."""
         self._broken = self._broken or RunError(f"run {self.run_id} was cancelled")
-        self._stopped.set()
+        self.stopped.set()
+
+    def put_down(self) -> None:
+        """Make the run leave at its next step, due at once for whoever takes it up."""
+        self.park(int(time.time() * 1000), None)
+        self.stopped.set()
 
     def check(self) -> None:
         """Raise what made this execution impossible to go on with, if anything did.
@@ -107,14 +162,20 @@ class Execution:
 
     def check_complete(self) -> None:
         """Raise `RunError` when steps are recorded that the workflow no longer calls."""
-        with self._breaking():
-            left = self._history.take_any()
+        with self.breaking():
+            left = self.history.take_any()
         if left is not None:
-            raise self._break(_changed(self.run_id, f"it no longer calls the step {left.id}"))
+            raise self.break_off(_changed(self.run_id, f"it no longer calls the step {left.id}"))
+
+    def park(self, due: int, signals: int | None) -> ParkedError:
+        """What to raise so that the run leaves its thread until then."""
+        parked = ParkedError(due, signals)
+        self._broken = self._broken or parked
+        return parked
 
     def finish(self, status: str, outcome: bytes) -> None:
         """Record the end of the run. Raises `ConflictError` when the run was taken meanwhile."""
-        done = self._store.finish_run(
+        done = self.store.finish_run(
             self.run_id,
             epoch=self.epoch,
             status=status,
@@ -122,74 +183,64 @@ class Execution:
             finished=int(time.time() * 1000),
         )
         if not done:
-            raise self._lost()
+            raise self.lost()
         fault_point("workflow.finished")
 
-    def _allocate(self, step: "Step[..., Any]") -> Slot:
+    def allocate(self, name: str, *, exactly: str | None = None) -> Slot:
+        """The place of the next step: the n-th of `name`, unless its id is given."""
         self.check()
+        if self._task is not None:
+            self._check_task(name)
         with self._numbering:
             self._position += 1
-            self._calls[step.name] += 1
-            return Slot(self._position, f"{step.name}-{self._calls[step.name]}")
+            if exactly is not None:
+                return Slot(self._position, exactly)
+            self._calls[name] += 1
+            return Slot(self._position, f"{name}-{self._calls[name]}")
 
-    def _replay(self, step: "Step[..., Any]", slot: Slot) -> Done | None:
-        """The step as it is recorded, or None when it is not."""
-        with self._breaking():
-            record = self._history.take(slot.position)
+    def next_recorded(self) -> StepRecord | None:
+        """The record in the place of the next step, which stays there."""
+        with self.breaking():
+            return self.history.peek(self._position + 1)
+
+    def is_replaying(self) -> bool:
+        """Whether steps are recorded that the workflow has not come to yet."""
+        with self.breaking():
+            return self.history.has_more()
+
+    def replay(self, slot: Slot, decoder: codec.Decode | None = None) -> Done | None:
+        """The step as it is recorded, or None when it is not; without a decoder as plain JSON."""
+        with self.breaking():
+            record = self.history.take(slot.position)
         if record is None:
             return None
         if record.id != slot.id:
             what = f"step {slot.position} is now {slot.id} and was {record.id}"
-            raise self._break(_changed(self.run_id, what))
+            raise self.break_off(_changed(self.run_id, what))
         if record.error is not None:
             return Done(record, None)
+        with self.breaking():
+            record = with_result(self.store, record)
         try:
-            value = codec.decode(step.decoder, record.result, f"the kept result of {slot.id}")
+            read = decoder or msgspec.json.decode
+            value = codec.decode(read, record.result, f"the kept result of {slot.id}")
         except UsageError as error:
-            raise self._break(_changed(self.run_id, error.message)) from error
+            raise self.break_off(_changed(self.run_id, error.message)) from error
         return Done(record, value)
 
-    def _perform(
-        self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
-    ) -> Done:
-        self.check()
-        started, clock = int(time.time() * 1000), time.perf_counter()
-        within = current.set(None)
-        try:
-            with task(f"{self.run_id}:{slot.id}"):
-                value, error, attempts = perform(step, args, kwargs, self._stopped)
-        finally:
-            current.reset(within)
-        result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-        failure = None
-        if error is None:
-            try:
-                what = f"the result of step {slot.id}"
-                encoded = codec.encode(value, what)
-                value = codec.decode(step.decoder, encoded, what)
-                result = msgspec.Raw(encoded)
-            except UsageError as unfit:
-                error = unfit
-        if error is not None:
-            self.check()  # a step that a cancellation cut short has not failed
-            failure = failure_of(error, step=slot.id, attempts=attempts)
-        seconds = round(time.perf_counter() - clock, 6)
-        record = StepRecord(slot.id, started, seconds, attempts, result, failure)
-        self._record(slot, encode(record))
-        return Done(record, value)
-
-    def _record(self, slot: Slot, body: bytes) -> None:
-        with self._breaking():
+    def record(self, slot: Slot, record: StepRecord) -> None:
+        """Store a finished step. Raises `ConflictError` when the run was taken meanwhile."""
+        with self.breaking():
             fault_point("workflow.step.executed")
-            kept = self._store.record_step(
-                self.run_id, epoch=self.epoch, position=slot.position, body=body
+            kept = self.store.record_step(
+                self.run_id, epoch=self.epoch, position=slot.position, body=encode(record)
             )
         if not kept:
-            raise self._lost()
+            raise self.lost()
         fault_point("workflow.step.recorded")
 
     @contextmanager
-    def _breaking(self) -> Iterator[None]:
+    def breaking(self) -> Iterator[None]:
         """What the store raises in the body is not the workflow's to handle; see `check`."""
         try:
             yield
@@ -197,23 +248,103 @@ class Execution:
             self._broken = self._broken or error
             raise
 
-    def _break(self, error: HoldfastError) -> HoldfastError:
+    def break_off(self, error: HoldfastError) -> HoldfastError:
+        """Remember that nothing goes on after `error`."""
         self._broken = self._broken or error
         return error
 
-    def _lost(self) -> HoldfastError:
-        row = self._store.read_run(self.run_id)
+    def lost(self) -> HoldfastError:
+        """Why a write was refused: the run was cancelled, or another process has it."""
+        row = self.store.read_run(self.run_id)
         if row is not None and row.status == "cancelled":
-            return self._break(RunError(f"run {self.run_id} was cancelled"))
-        return self._break(
+            return self.break_off(RunError(f"run {self.run_id} was cancelled"))
+        return self.break_off(
             ConflictError(
                 f"run {self.run_id} was taken over by another process",
                 hint="this one recorded nothing more; the other goes on with it",
             )
         )
 
+    async def _call_async(
+        self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        done = self.replay(slot, step.decoder)
+        return given(done or await self._perform_async(step, slot, args, kwargs))
 
-def _given(done: Done) -> Any:
+    def perform(
+        self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Done:
+        """Perform and record a step that is not recorded. Does not raise its error."""
+        self.check()
+        started, clock = int(time.time() * 1000), time.perf_counter()
+        within = current.set(None)
+        try:
+            with task(f"{self.run_id}:{slot.id}"):
+                outcome = perform(step, args, kwargs, self.stopped)
+        finally:
+            current.reset(within)
+        return self._keep(step, slot, outcome, started, clock)
+
+    async def _perform_async(
+        self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
+    ) -> Done:
+        self.check()
+        started, clock = int(time.time() * 1000), time.perf_counter()
+        within = current.set(None)
+        self.performing += 1
+        try:
+            with task(f"{self.run_id}:{slot.id}"):
+                outcome = await perform_async(step, args, kwargs, self.stopped)
+        finally:
+            self.performing -= 1
+            current.reset(within)
+        return self._keep(step, slot, outcome, started, clock)
+
+    def _keep(
+        self,
+        step: "Step[..., Any]",
+        slot: Slot,
+        outcome: tuple[Any, Exception | None, int],
+        started: int,
+        clock: float,
+    ) -> Done:
+        value, error, attempts = outcome
+        result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+        failure = blob = None
+        if error is None:
+            try:
+                what = f"the result of step {slot.id}"
+                encoded = codec.encode(value, what)
+                value = codec.decode(step.decoder, encoded, what)
+            except UsageError as unfit:
+                error = unfit
+            else:
+                with self.breaking():
+                    result, blob = put_result(self.store, self.run_id, encoded)
+        if error is not None:
+            self.check()  # a step that a cancellation cut short has not failed
+            failure = failure_of(error, step=slot.id, attempts=attempts)
+        seconds = round(time.perf_counter() - clock, 6)
+        record = StepRecord(slot.id, started, seconds, attempts, result, failure, blob, slot.group)
+        self.record(slot, record)
+        return Done(record, value)
+
+    def _check_task(self, name: str) -> None:
+        """Steps are numbered in the order of their calls, which only one task has."""
+        import asyncio
+
+        if asyncio.current_task() is not self._task:
+            raise self.break_off(
+                UsageError(
+                    f"{name} is called in a task of its own, where the order of calls is by chance",
+                    hint="pass calls of steps to asyncio.gather directly, or make a child run of"
+                    " what has several steps",
+                )
+            )
+
+
+def given(done: Done) -> Any:
+    """The value of a finished step; its kept error is raised."""
     if done.record.error is not None:
         raise step_error(done.record.error)
     return done.value
@@ -222,5 +353,6 @@ def _given(done: Done) -> Any:
 def _changed(run_id: str, what: str) -> RunError:
     return RunError(
         f"the definition of run {run_id} changed: {what}",
-        hint="nothing is lost: resume it with the code it began with, or cancel it and start anew",
+        hint="nothing is lost: resume it with the code it began with, or cancel it and start anew;"
+        ' let code differ by if patched("name"), or give the workflow a version',
     )

@@ -3,11 +3,13 @@
 import time
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from msgspec import Raw
+
 from holdfast.errors import RunError
 from holdfast.workflows import codec
 from holdfast.workflows.failures import run_error
 from holdfast.workflows.jobs import ElsewhereError
-from holdfast.workflows.records import Status, read_outcome
+from holdfast.workflows.records import Outcome, Status
 from holdfast.workflows.store import RunRow
 
 if TYPE_CHECKING:
@@ -56,14 +58,32 @@ class Run(Generic[Result]):
             raise self._late(timeout) from None
         return value
 
+    async def result_async(self, timeout: float | None = None) -> Result:
+        """`result` for an event loop, which goes on meanwhile."""
+        import asyncio
+
+        return await asyncio.to_thread(self.result, timeout)
+
+    def signal(self, name: str, value: Any = None) -> None:
+        """Send the run a signal; see `Workflows.signal`."""
+        self._engine.signal(self.id, name, value)
+
+    def ended(self) -> Outcome | None:
+        """How the run ended, None while it has not; one that was interrupted is taken up."""
+        return self._engine.outcome_of(self.id)
+
+    def read(self, result: Raw) -> Result:
+        """A kept result as the workflow's annotation says."""
+        value: Result = codec.decode(self._decoder, result, f"the result of run {self.id}")
+        return value
+
     def _look(self, timeout: float | None) -> Result:
         deadline = None if timeout is None else time.monotonic() + timeout
         pause = _FIRST_LOOK
         while True:
             row = self._engine.settled(self.id)
             if row is not None:
-                value: Result = value_of(row, self._decoder)
-                return value
+                return self._value_of(row)
             left = _LONGEST_LOOK if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 raise self._late(timeout)
@@ -73,12 +93,11 @@ class Run(Generic[Result]):
     def _late(self, timeout: float | None) -> RunError:
         return RunError(f"run {self.id} is not finished after {timeout:g} s", hint="it goes on")
 
-
-def value_of(row: RunRow, decoder: Any) -> Any:
-    """The result of a finished run, or its error raised."""
-    outcome = read_outcome(row)
-    if row.status == "cancelled":
-        raise RunError(f"run {row.id} was cancelled")
-    if outcome.error is not None:
-        raise run_error(row.id, outcome.error)
-    return codec.decode(decoder, outcome.result, f"the kept result of run {row.id}")
+    def _value_of(self, row: RunRow) -> Result:
+        if row.status == "cancelled":
+            raise RunError(f"run {row.id} was cancelled")
+        outcome = self._engine.read_outcome(row)
+        if outcome.error is not None:
+            raise run_error(row.id, outcome.error)
+        assert isinstance(outcome.result, Raw)
+        return self.read(outcome.result)

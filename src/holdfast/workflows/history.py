@@ -23,11 +23,22 @@ class History:
         body = self._loaded.pop(position, None)
         return None if body is None else read_step(body, self._run_id)
 
-    def take_any(self) -> StepRecord | None:
-        """A recorded step that was not taken yet, or None."""
+    def peek(self, position: int) -> StepRecord | None:
+        """As `take`, and it can still be taken."""
+        while not self._complete and self._reached < position:
+            self._load()
+        body = self._loaded.get(position)
+        return None if body is None else read_step(body, self._run_id)
+
+    def has_more(self) -> bool:
+        """Whether there are recorded steps that were not taken yet."""
         if not self._loaded and not self._complete:
             self._load()
-        return self.take(min(self._loaded)) if self._loaded else None
+        return bool(self._loaded)
+
+    def take_any(self) -> StepRecord | None:
+        """A recorded step that was not taken yet, or None."""
+        return self.take(min(self._loaded)) if self.has_more() else None
 
     def _load(self) -> None:
         page = self._store.read_steps(self._run_id, after=self._reached, limit=_PAGE)

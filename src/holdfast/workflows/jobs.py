@@ -9,19 +9,22 @@ from typing import Any
 from holdfast.errors import ConflictError, UsageError
 from holdfast.workflows.definitions import Workflow
 from holdfast.workflows.drive import drive
-from holdfast.workflows.execution import Execution
+from holdfast.workflows.execution import Execution, ParkedError
 from holdfast.workflows.store import WorkflowStore
 
 
 class ElsewhereError(Exception):
-    """The run is not executed here: it is finished, or another process has it."""
+    """The run is not executed here now: it is finished, it waits, or another process has it."""
 
 
 class Job:
     """A run that this process executes, or is about to take."""
 
-    def __init__(self, workflow: Workflow[..., Any], run_id: str, given: bytes) -> None:
+    def __init__(
+        self, workflow: Workflow[..., Any], run_id: str, given: bytes, parent: str | None = None
+    ) -> None:
         self.workflow = workflow
+        self.parent = parent
         self.run_id = run_id
         self.given = given
         self.execution: Execution | None = None
@@ -52,8 +55,19 @@ def check_same_call(run_id: str, first: tuple[str, bytes], second: tuple[str, by
 class Jobs:
     """The jobs of one `Workflows`; at most `threads` started ones are executed at once."""
 
-    def __init__(self, store: WorkflowStore, *, threads: int) -> None:
+    def __init__(
+        self,
+        store: WorkflowStore,
+        *,
+        threads: int,
+        parked: Callable[[str], None],
+        ended: Callable[[str, str | None], None],
+    ) -> None:
+        """`parked` is told the id of a run that waits in the store now, `ended` that of one that
+        ended and its parent's."""
         self._store = store
+        self._parked = parked
+        self._ended = ended
         self._threads = threads
         self._pool: ThreadPoolExecutor | None = None
         self._lock = threading.Lock()
@@ -90,11 +104,21 @@ class Jobs:
         """Whether this process executes the run."""
         return run_id in self._jobs
 
+    def free_threads(self) -> int:
+        """How many more runs could be executed at once."""
+        return max(0, self._threads - len(self._jobs))
+
     def stop(self, run_id: str) -> None:
         """Make the run end at its next step, if it is executed here."""
         job = self._jobs.get(run_id)
         if job is not None and job.execution is not None:
             job.execution.stop()
+
+    def put_down(self) -> None:
+        """Make every run leave at its next step and wait in the store for who takes it up."""
+        for job in list(self._jobs.values()):
+            if job.execution is not None:
+                job.execution.put_down()
 
     def close(self) -> bool:
         """Accept nothing more and wait for the started runs to end; False when closed before."""
@@ -122,13 +146,18 @@ class Jobs:
     def _execute(self, job: Job, execution: Execution) -> None:
         try:
             value = drive(self._store, execution, job.workflow, job.given)
+        except ParkedError:
+            self._leave(job, ElsewhereError())
+            self._parked(job.run_id)
         except Exception as error:
             self._leave(job, error)
+            self._ended(job.run_id, job.parent)
         except BaseException as error:
             self._leave(job, error)
             raise
         else:
             self._leave(job, None, value)
+            self._ended(job.run_id, job.parent)
 
     def _started(self) -> ThreadPoolExecutor:
         with self._lock:

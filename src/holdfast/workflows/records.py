@@ -12,7 +12,9 @@ import msgspec
 from holdfast.errors import UnreadableError
 from holdfast.workflows.store import RunRow
 
-Status = Literal["running", "succeeded", "failed", "cancelled"]
+Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "unreadable"]
+"""``queued``: not begun yet; ``waiting``: asleep or waiting for a signal or a child, in no process;
+``unreadable``: the store holds it and cannot read it."""
 
 
 class Failure(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -39,23 +41,38 @@ class Definition(msgspec.Struct, frozen=True, rename="camel"):
     file: str
 
 
-class RunBody(msgspec.Struct, frozen=True, rename="camel"):
-    """The part of a run that is fixed when it starts."""
+class RunBody(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """The part of a run that is fixed when it starts. `parent` is the run that started it."""
 
     definition: Definition
     input: msgspec.Raw
+    version: str | None = None
+    parent: str | None = None
 
 
 class Outcome(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """How a run ended: with a result, or with an error."""
+    """How a run ended: with a result (or the digest of a large one), or with an error."""
 
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: Failure | None = None
+    blob: str | None = None
+
+
+class Signal(msgspec.Struct, frozen=True, rename="camel"):
+    """What a run was sent, and when, in milliseconds of the epoch."""
+
+    name: str
+    value: msgspec.Raw
+    sent: int
 
 
 class StepRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
-    """A finished step: with a result, or with an error. `started` is in milliseconds of the epoch,
-    `seconds` spans all attempts and the pauses between them."""
+    """A finished step: with a result (or the digest of a large one), or with an error.
+
+    `started` is in milliseconds of the epoch, `seconds` spans all attempts and the pauses between
+    them. `group` is the position of the first step of a `map` that this one belongs to, `signal`
+    the number of the signal that was waited for.
+    """
 
     id: str
     started: int
@@ -63,6 +80,9 @@ class StepRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True
     attempts: int = 1
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     error: Failure | None = None
+    blob: str | None = None
+    group: int | None = None
+    signal: int | None = None
 
 
 class StepInfo(msgspec.Struct, frozen=True, rename="camel"):
@@ -81,7 +101,8 @@ class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
     """A run, as `Workflows.get` and `Workflows.list` show it.
 
     `interrupted` tells a running run that no living process executes: `resume` takes it up.
-    `serial` pages `Workflows.list`. `input` and `result` are plain JSON data.
+    `due_at` is when a waiting or queued run goes on by itself. `serial` pages `Workflows.list`.
+    `input` and `result` are plain JSON data; of an unreadable run only `id` and `error` are known.
     """
 
     id: str
@@ -95,12 +116,20 @@ class RunInfo(msgspec.Struct, frozen=True, rename="camel"):
     error: Failure | None
     definition: Definition
     serial: int
+    due_at: datetime | None = None
+    priority: int = 0
+    version: str | None = None
+    parent: str | None = None
 
+
+NEVER = 253_402_300_799_000
+"""The `due` of what waits for a signal alone, in milliseconds of the epoch: the year 9999."""
 
 encode = msgspec.json.Encoder().encode
 _decode_step = msgspec.json.Decoder(StepRecord).decode
 _decode_body = msgspec.json.Decoder(RunBody).decode
 _decode_outcome = msgspec.json.Decoder(Outcome).decode
+_decode_signal = msgspec.json.Decoder(Signal).decode
 
 
 def read_step(body: bytes, run_id: str) -> StepRecord:
@@ -109,6 +138,14 @@ def read_step(body: bytes, run_id: str) -> StepRecord:
         return _decode_step(body)
     except msgspec.MsgspecError as error:
         raise _unreadable(f"a recorded step of run {run_id}", error) from error
+
+
+def read_signal(body: bytes, run_id: str) -> Signal:
+    """A signal. Raises `UnreadableError` when the bytes are none."""
+    try:
+        return _decode_signal(body)
+    except msgspec.MsgspecError as error:
+        raise _unreadable(f"a signal of run {run_id}", error) from error
 
 
 def read_body(row: RunRow) -> RunBody:
@@ -127,10 +164,10 @@ def read_outcome(row: RunRow) -> Outcome:
         raise _unreadable(f"the outcome of run {row.id}", error) from error
 
 
-def run_info(row: RunRow, *, interrupted: bool) -> RunInfo:
+def run_info(row: RunRow, *, interrupted: bool, outcome: Outcome) -> RunInfo:
     """A stored run as callers see it."""
     body = read_body(row)
-    outcome = Outcome() if row.finished is None else read_outcome(row)
+    waiting = row.finished is None and row.due is not None and row.due < NEVER
     return RunInfo(
         id=row.id,
         name=row.name,
@@ -142,6 +179,27 @@ def run_info(row: RunRow, *, interrupted: bool) -> RunInfo:
         result=plain(outcome.result),
         error=outcome.error,
         definition=body.definition,
+        serial=row.serial,
+        due_at=moment(row.due) if waiting and row.due is not None else None,
+        priority=row.priority,
+        version=body.version,
+        parent=body.parent,
+    )
+
+
+def unreadable_info(row: RunRow) -> RunInfo:
+    """A run that the store holds and cannot read, as callers see it."""
+    return RunInfo(
+        id=row.id,
+        name=row.name,
+        status="unreadable",
+        interrupted=False,
+        created_at=moment(row.created),
+        finished_at=None,
+        input=None,
+        result=None,
+        error=Failure("holdfast.errors.UnreadableError", row.damage or "", ""),
+        definition=Definition("", "", ""),
         serial=row.serial,
     )
 

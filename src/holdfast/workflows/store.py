@@ -18,6 +18,10 @@ class RunRow(NamedTuple):
 
     `serial` grows with every run of a store, so it orders and pages them. `body` and `outcome` are
     opaque. A run is unfinished as long as `finished` is None.
+
+    An unfinished run without an `owner` may be taken up once `due` has come (None: at once), the
+    highest `priority` first. `signals` is how many signals the run was ever sent. `damage` says why
+    a run that is there cannot be read; of such a one only `id` means anything.
     """
 
     id: str
@@ -30,6 +34,21 @@ class RunRow(NamedTuple):
     finished: int | None = None
     outcome: bytes | None = None
     serial: int = 0
+    due: int | None = None
+    priority: int = 0
+    signals: int = 0
+    damage: str | None = None
+
+
+def is_ready(run: RunRow, now: int) -> bool:
+    """Whether `WorkflowStore.ready_runs` gives out the run."""
+    unowned = run.finished is None and run.owner is None and run.damage is None
+    return unowned and (run.due is None or run.due <= now)
+
+
+def urgency(run: RunRow) -> tuple[int, int]:
+    """The order of `WorkflowStore.ready_runs`."""
+    return -run.priority, run.serial
 
 
 class WorkflowStore(Protocol):
@@ -40,9 +59,11 @@ class WorkflowStore(Protocol):
         """Whether processes on other machines may use the same store."""
         ...
 
-    def create_run(self, run: RunRow) -> RunRow | None:
+    def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
         """Store a new run (its `serial` is given by the store) and return None.
 
+        With `fork`, a run's id and a position, it begins with that run's steps below the position
+        and with its signals.
         When the id is taken nothing changes and the run that has it is returned.
         """
         ...
@@ -57,18 +78,43 @@ class WorkflowStore(Protocol):
         status: str | None = None,
         name: str | None = None,
         unfinished: bool = False,
+        since: int | None = None,
+        until: int | None = None,
+        containing: bytes | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[RunRow]:
-        """At most `limit` runs, the newest first, with a `serial` below `before`."""
+        """At most `limit` runs, the newest first, with a `serial` below `before`.
+
+        They were created at `since` or later and before `until`, and `containing` is in their body.
+        """
+        ...
+
+    def ready_runs(self, *, now: int, limit: int) -> list[RunRow]:
+        """At most `limit` unfinished runs without an owner that are due at `now`.
+
+        The highest priority first, then the oldest.
+        """
         ...
 
     def count_runs(self) -> Mapping[str, int]:
         """How many runs there are of each status."""
         ...
 
-    def claim_run(self, run_id: str, *, epoch: int, owner: str | None) -> bool:
-        """Give an unfinished run that still has `epoch` to `owner`, raising its epoch by one."""
+    def claim_run(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        owner: str | None,
+        status: str = "running",
+        due: int | None = None,
+        signals: int | None = None,
+    ) -> bool:
+        """Give an unfinished run that still has `epoch` to `owner`, raising its epoch by one.
+
+        With `signals`, only while the run was sent exactly that many.
+        """
         ...
 
     def record_step(self, run_id: str, *, epoch: int, position: int, body: bytes) -> bool:
@@ -84,6 +130,33 @@ class WorkflowStore(Protocol):
         self, run_id: str, *, epoch: int, status: str, outcome: bytes, finished: int
     ) -> bool:
         """End an unfinished run that still has `epoch`; it then has no owner."""
+        ...
+
+    def reopen_run(self, run_id: str, *, epoch: int, status: str, drop: Sequence[int]) -> bool:
+        """Make a finished run that still has `epoch` unfinished again, raising its epoch by one.
+
+        It has no outcome and no owner then, and the steps at the positions `drop` are gone.
+        """
+        ...
+
+    def add_signal(self, run_id: str, body: bytes) -> bool:
+        """Send an unfinished run a signal, numbered from 1 on, and make it due at once if nobody
+        owns it; False when there is no such unfinished run."""
+        ...
+
+    def read_signals(self, run_id: str, *, after: int) -> Sequence[tuple[int, bytes]]:
+        """The signals with a number above `after`, in order."""
+        ...
+
+    def save_blob(self, run_id: str, digest: str, data: bytes) -> None:
+        """Keep `data`, once however many runs have it, as long as one of these runs is there.
+
+        A run that forks from one of them has it too.
+        """
+        ...
+
+    def read_blob(self, digest: str) -> bytes | None:
+        """The bytes that were kept under `digest`, or None."""
         ...
 
     def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:

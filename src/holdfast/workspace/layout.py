@@ -54,6 +54,10 @@ class Layout:
         return self.root / "configs"
 
     @property
+    def workflows(self) -> Path:
+        return self.configs / "workflows"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

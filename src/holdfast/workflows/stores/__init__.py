@@ -7,17 +7,25 @@ from holdfast.workflows.store import WorkflowStore
 
 
 def open_store(url: str, *, durability: Durability) -> WorkflowStore:
-    """The store that `url` names: ``memory://`` or ``sqlite:///path``. Raises `UsageError`."""
+    """The store that `url` names. Raises `UsageError` for an engine that keeps no runs."""
     engine = parse_url(url)
     if engine.scheme == "memory":
         from holdfast.workflows.stores.memory import MemoryStore
 
         return MemoryStore()
+    if engine.scheme == "json":
+        from holdfast.workflows.stores.json import JsonStore
+
+        return JsonStore(engine.require_path(), durability=durability)
     if engine.scheme == "sqlite":
         from holdfast.workflows.stores.sqlite import SqliteStore
 
         return SqliteStore(engine.require_path(), durability=durability)
+    if engine.scheme == "postgresql":
+        from holdfast.workflows.stores.postgres import PostgresStore
+
+        return PostgresStore(engine, durability=durability)
     raise UsageError(
         f"workflow state cannot be kept in {engine.scheme}://",
-        hint="use memory:// or sqlite:///path",
+        hint="use memory://, json:///dir, sqlite:///path or postgresql://…",
     )

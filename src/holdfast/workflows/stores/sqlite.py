@@ -1,11 +1,12 @@
-"""Workflow state in SQLite: three tables of its own in a file that other rooms may share.
+"""Workflow state in SQLite: tables of its own in a file that other rooms may share.
 
 Bodies are stored as text, so that ``sqlite3`` with ``json_extract`` reads them as they are.
 """
 
 import sqlite3
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,20 +38,85 @@ CREATE TABLE workflow_steps (
 ) WITHOUT ROWID;
 CREATE TABLE workflow_owners (owner TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """,
+    """
+ALTER TABLE workflow_runs ADD COLUMN due INTEGER;
+ALTER TABLE workflow_runs ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE workflow_runs ADD COLUMN signals INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX workflow_runs_ready ON workflow_runs (priority DESC, serial)
+    WHERE finished IS NULL AND owner IS NULL AND due IS NULL;
+CREATE INDEX workflow_runs_due ON workflow_runs (due)
+    WHERE finished IS NULL AND owner IS NULL AND due IS NOT NULL;
+CREATE TABLE workflow_signals (
+    run INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+CREATE TABLE workflow_blobs (digest TEXT PRIMARY KEY, data TEXT NOT NULL);
+CREATE TABLE workflow_blob_uses (
+    digest TEXT NOT NULL,
+    run INTEGER NOT NULL,
+    PRIMARY KEY (digest, run)
+) WITHOUT ROWID;
+CREATE INDEX workflow_blob_uses_by_run ON workflow_blob_uses (run);
+""",
 )
 
 _CREATE = (
-    "INSERT OR IGNORE INTO workflow_runs (id, name, status, created, owner, epoch, body)"
-    " VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+    "INSERT OR IGNORE INTO workflow_runs"
+    " (id, name, status, created, owner, epoch, body, due, priority)"
+    " VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?, ?)"
+)
+_FORK_STEPS = (
+    "INSERT INTO workflow_steps SELECT new.serial, position, steps.body"
+    " FROM workflow_steps AS steps, workflow_runs AS new, workflow_runs AS old"
+    " WHERE new.id = ? AND old.id = ? AND steps.run = old.serial AND position < ?"
+)
+_FORK_SIGNALS = (
+    "INSERT INTO workflow_signals SELECT new.serial, number, sent.body"
+    " FROM workflow_signals AS sent, workflow_runs AS new, workflow_runs AS old"
+    " WHERE new.id = ? AND old.id = ? AND sent.run = old.serial"
+)
+_FORK_COUNT = (
+    "UPDATE workflow_runs SET signals ="
+    " (SELECT count(*) FROM workflow_signals WHERE run = workflow_runs.serial) WHERE id = ?"
+)
+_FORK_BLOBS = (
+    "INSERT INTO workflow_blob_uses SELECT digest, new.serial"
+    " FROM workflow_blob_uses AS uses, workflow_runs AS new, workflow_runs AS old"
+    " WHERE new.id = ? AND old.id = ? AND uses.run = old.serial"
 )
 _ROW = (
     "SELECT id, name, status, created, CAST(body AS BLOB), owner, epoch, finished,"
-    " CAST(outcome AS BLOB), serial FROM workflow_runs"
+    " CAST(outcome AS BLOB), serial, due, priority, signals FROM workflow_runs"
+)
+_READY = (
+    f"SELECT * FROM ({_ROW} WHERE finished IS NULL AND owner IS NULL AND due IS NULL"  # noqa: S608
+    " ORDER BY priority DESC, serial LIMIT :limit)"
+    f" UNION ALL {_ROW} WHERE finished IS NULL AND owner IS NULL AND due <= :now"
+    " ORDER BY priority DESC, serial LIMIT :limit"
 )
 _CLAIM = (
-    "UPDATE workflow_runs SET owner = ?, epoch = epoch + 1"
-    " WHERE id = ? AND epoch = ? AND finished IS NULL"
+    "UPDATE workflow_runs SET owner = ?, epoch = epoch + 1, status = ?, due = ?"
+    " WHERE id = ? AND epoch = ? AND finished IS NULL AND signals = coalesce(?, signals)"
 )
+_REOPEN = (
+    "UPDATE workflow_runs SET epoch = epoch + 1, status = ?, finished = NULL, outcome = NULL,"
+    " due = NULL WHERE id = ? AND epoch = ? AND finished IS NOT NULL"
+)
+_SIGNALLED = (
+    "UPDATE workflow_runs SET signals = signals + 1, due = CASE WHEN owner IS NULL THEN NULL"
+    " ELSE due END WHERE id = ? AND finished IS NULL"
+)
+_SIGNAL = (
+    "INSERT INTO workflow_signals"
+    " SELECT serial, signals, CAST(? AS TEXT) FROM workflow_runs WHERE id = ?"
+)
+_SIGNALS = (
+    "SELECT number, CAST(body AS BLOB) FROM workflow_signals"
+    " WHERE run = (SELECT serial FROM workflow_runs WHERE id = ?) AND number > ? ORDER BY number"
+)
+_UNUSED = "DELETE FROM workflow_blobs WHERE digest NOT IN (SELECT digest FROM workflow_blob_uses)"
 _RECORD = (
     "INSERT OR IGNORE INTO workflow_steps (run, position, body)"
     " SELECT serial, ?, CAST(? AS TEXT) FROM workflow_runs"
@@ -87,9 +153,21 @@ class SqliteStore:
             raise
         self._reading = threading.Lock()
 
-    def create_run(self, run: RunRow) -> RunRow | None:
-        columns = (run.id, run.name, run.status, run.created, run.owner, run.epoch, run.body)
-        return None if self._write(_CREATE, columns) else self.read_run(run.id)
+    def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
+        columns = (
+            *(run.id, run.name, run.status, run.created, run.owner, run.epoch),
+            *(run.body, run.due, run.priority),
+        )
+        if fork is None:
+            return None if self._write(_CREATE, columns) else self.read_run(run.id)
+        with self._changing() as connection:
+            created = connection.execute(_CREATE, columns).rowcount > 0
+            if created:
+                connection.execute(_FORK_STEPS, (run.id, *fork))
+                connection.execute(_FORK_SIGNALS, (run.id, fork[0]))
+                connection.execute(_FORK_COUNT, (run.id,))
+                connection.execute(_FORK_BLOBS, (run.id, fork[0]))
+        return None if created else self.read_run(run.id)
 
     def read_run(self, run_id: str) -> RunRow | None:
         rows = self._read(f"{_ROW} WHERE id = ?", (run_id,))
@@ -101,10 +179,20 @@ class SqliteStore:
         status: str | None = None,
         name: str | None = None,
         unfinished: bool = False,
+        since: int | None = None,
+        until: int | None = None,
+        containing: bytes | None = None,
         before: int | None = None,
         limit: int = 100,
     ) -> list[RunRow]:
-        wanted = {"status = ?": status, "name = ?": name, "serial < ?": before}
+        wanted = {
+            "status = ?": status,
+            "name = ?": name,
+            "created >= ?": since,
+            "created < ?": until,
+            "instr(CAST(body AS BLOB), ?)": containing,
+            "serial < ?": before,
+        }
         given = {condition: value for condition, value in wanted.items() if value is not None}
         conditions = [*given, *(["finished IS NULL"] if unfinished else [])]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
@@ -114,8 +202,20 @@ class SqliteStore:
     def count_runs(self) -> Mapping[str, int]:
         return dict(self._read("SELECT status, count(*) FROM workflow_runs GROUP BY status", ()))
 
-    def claim_run(self, run_id: str, *, epoch: int, owner: str | None) -> bool:
-        return self._write(_CLAIM, (owner, run_id, epoch))
+    def ready_runs(self, *, now: int, limit: int) -> list[RunRow]:
+        return [RunRow(*row) for row in self._read(_READY, {"now": now, "limit": limit})]
+
+    def claim_run(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        owner: str | None,
+        status: str = "running",
+        due: int | None = None,
+        signals: int | None = None,
+    ) -> bool:
+        return self._write(_CLAIM, (owner, status, due, run_id, epoch, signals))
 
     def record_step(self, run_id: str, *, epoch: int, position: int, body: bytes) -> bool:
         return self._write(_RECORD, (position, body, run_id, epoch))
@@ -128,12 +228,52 @@ class SqliteStore:
     ) -> bool:
         return self._write(_FINISH, (status, outcome, finished, run_id, epoch))
 
+    def reopen_run(self, run_id: str, *, epoch: int, status: str, drop: Sequence[int]) -> bool:
+        with self._changing() as connection:
+            reopened = connection.execute(_REOPEN, (status, run_id, epoch)).rowcount > 0
+            if reopened:
+                connection.executemany(
+                    "DELETE FROM workflow_steps WHERE position = ?"
+                    " AND run = (SELECT serial FROM workflow_runs WHERE id = ?)",
+                    [(position, run_id) for position in drop],
+                )
+        return reopened
+
+    def add_signal(self, run_id: str, body: bytes) -> bool:
+        with self._changing() as connection:
+            added = connection.execute(_SIGNALLED, (run_id,)).rowcount > 0
+            if added:
+                connection.execute(_SIGNAL, (body, run_id))
+        return added
+
+    def read_signals(self, run_id: str, *, after: int) -> Sequence[tuple[int, bytes]]:
+        return self._read(_SIGNALS, (run_id, after))
+
+    def save_blob(self, run_id: str, digest: str, data: bytes) -> None:
+        with self._changing() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO workflow_blobs VALUES (?, CAST(? AS TEXT))", (digest, data)
+            )
+            connection.execute(
+                "INSERT OR IGNORE INTO workflow_blob_uses"
+                " SELECT ?, serial FROM workflow_runs WHERE id = ?",
+                (digest, run_id),
+            )
+
+    def read_blob(self, digest: str) -> bytes | None:
+        query = "SELECT CAST(data AS BLOB) FROM workflow_blobs WHERE digest = ?"
+        rows = self._read(query, (digest,))
+        return rows[0][0] if rows else None
+
     def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
-        with sqlite_errors(self._path), self._reading, transaction(self._reader) as connection:
+        with self._changing() as connection:
             doomed = connection.execute(_FINISHED, (finished_before, limit)).fetchall()
             serials = [(serial,) for serial, _ in doomed]
-            connection.executemany("DELETE FROM workflow_steps WHERE run = ?", serials)
+            for table in ("workflow_steps", "workflow_signals", "workflow_blob_uses"):
+                connection.executemany(f"DELETE FROM {table} WHERE run = ?", serials)  # noqa: S608
             connection.executemany("DELETE FROM workflow_runs WHERE serial = ?", serials)
+            if doomed:
+                connection.execute(_UNUSED)
         return [run_id for _, run_id in doomed]
 
     def save_owner(self, owner: str, body: bytes) -> None:
@@ -164,6 +304,12 @@ class SqliteStore:
             with sqlite_errors(self._path):
                 raise error
 
-    def _read(self, query: str, parameters: Sequence[Any]) -> list[Any]:
+    @contextmanager
+    def _changing(self) -> Iterator[sqlite3.Connection]:
+        """Several statements in one transaction, on the reader: the writer's are single ones."""
+        with sqlite_errors(self._path), self._reading, transaction(self._reader) as connection:
+            yield connection
+
+    def _read(self, query: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
         with sqlite_errors(self._path), self._reading:
             return self._reader.execute(query, parameters).fetchall()
