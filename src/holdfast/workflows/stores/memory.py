@@ -99,7 +99,10 @@ class MemoryStore:
             if self._held(run_id, epoch) is None:
                 return False
             steps = self._steps[run_id]
-            return steps.setdefault(position, body) is body
+            if position in steps:
+                return False
+            steps[position] = body
+            return True
 
     def read_steps(self, run_id: str, *, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         with self._lock:
