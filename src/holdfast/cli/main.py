@@ -19,7 +19,7 @@ COMMANDS = {
     "workflows": ("holdfast.cli.workflows", "Durable workflows: run, list, show, resume."),
     "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
     "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
-    "backup": ("holdfast.cli.backup", "Snapshots: create, list, verify."),
+    "backup": ("holdfast.cli.backup", "Snapshots: create, list, diff, find, verify, forget."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
     "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),
