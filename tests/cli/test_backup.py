@@ -71,3 +71,27 @@ def test_restore_to_another_place(holdfast: Runner, workspace: Path, tmp_path: P
     missing = holdfast("restore", "latest", "nowhere", "--json", cwd=workspace)
     assert missing.returncode == 2
     assert json.loads(missing.stderr)["error"]["type"] == "NotFoundError"
+
+
+def test_diff_find_forget_prune_repair(holdfast: Runner, workspace: Path) -> None:
+    agent = workspace / "agents" / "director-agent.py"
+    first = json.loads(holdfast("backup", "create", "--json", cwd=workspace).stdout)
+    agent.write_text("print('changed')\n", encoding="utf-8")
+    changed = holdfast("backup", "diff", "latest", cwd=workspace)
+    assert "M  agents/director-agent.py" in changed.stdout
+    holdfast("backup", "create", cwd=workspace)
+    found = json.loads(holdfast("backup", "find", "director-*", "--json", cwd=workspace).stdout)
+    assert len(found["versions"]) == 2
+    assert holdfast("backup", "forget", cwd=workspace).returncode == 2
+    refused = holdfast("backup", "forget", "--keep-last", "1", cwd=workspace)
+    assert refused.returncode == 4
+    identity = first["snapshot"]["id"]
+    done = holdfast("backup", "forget", "--keep-last", "1", "--yes", "--json", cwd=workspace)
+    assert [info["id"] for info in json.loads(done.stdout)["forgotten"]] == [identity]
+    assert holdfast("backup", "forget", "--undo", identity[:8], cwd=workspace).returncode == 0
+    holdfast("backup", "forget", identity[:8], "--yes", cwd=workspace)
+    assert holdfast("backup", "prune", cwd=workspace).returncode == 4
+    pruned = json.loads(holdfast("backup", "prune", "--yes", "--json", cwd=workspace).stdout)
+    assert pruned["snapshots"] == [identity]
+    assert holdfast("backup", "repair", cwd=workspace).returncode == 0
+    assert holdfast("backup", "verify", "--full", cwd=workspace).returncode == 0

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -171,3 +172,104 @@ def test_two_snapshots_at_once(tmp_path: Path) -> None:
         out = tmp_path / info.id[:8]
         assert vault.restore(info.id, to=out).healthy
         assert facts(out) == facts(Path(info.root))
+
+
+PRUNE = """
+import sys
+from pathlib import Path
+import holdfast.vault.packs as packs
+from holdfast.vault import Retention, Vault
+packs.PACK_SIZE, packs.PACKS_PER_FRAGMENT = 1 << 20, 2
+vault = Vault.open(Path(sys.argv[1]))
+vault.forget(retention=Retention(last=1))
+vault.prune(grace=float(sys.argv[2]) if len(sys.argv) > 2 else 0)
+vault.prune(grace=0 if len(sys.argv) == 2 else 3600)
+"""
+REPAIR = """
+import sys
+from pathlib import Path
+import holdfast.vault.packs as packs
+from holdfast.vault import Vault
+packs.PACK_SIZE, packs.PACKS_PER_FRAGMENT = 1 << 20, 2
+assert Vault.open(Path(sys.argv[1])).repair().healthy
+"""
+
+
+def three_snapshots(vault: Path, tree: Path) -> None:
+    for number in range(3):
+        for part in range(4):
+            (tree / f"part-{part}").write_bytes(os.urandom(200_000 if part > number else 7))
+        edit(tree)
+        subprocess.run(child(SNAPSHOT, vault, tree), env=environment(), check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", ["prune", "repair"])
+def test_killed_at_every_fault_point_of_the_upkeep(tmp_path: Path, work: str) -> None:
+    script = PRUNE if work == "prune" else REPAIR
+    tree = make_tree(tmp_path / "tree")
+    original = tmp_path / "original"
+    three_snapshots(original, tree)
+    before = facts(tree)
+    if work == "repair":
+        damage(original)
+    traced = tmp_path / "traced"
+    shutil.copytree(original, traced)
+    points = visited(script, traced, trace=tmp_path / "trace")
+    expected = {
+        "prune": {"vault.forget.moved", "vault.prune.condemned", "vault.prune.removed"},
+        "repair": {"vault.repair.kept", "vault.pack.written"},
+    }
+    assert expected[work] <= set(points)
+    for point, count in points.items():
+        for visit in sorted({1, count}):
+            place = tmp_path / f"{point}-{visit}"
+            shutil.copytree(original, place)
+            faults = environment(f"{point}=crash@{visit}")
+            ended = subprocess.run(child(script, place), env=faults, check=False)
+            assert ended.returncode != 0, point
+            vault = Vault.open(place)
+            if work == "prune":
+                check(vault, tmp_path, vault.resolve("latest"), before)
+            subprocess.run(child(script, place), env=environment(), check=True)
+            check(vault, tmp_path, vault.resolve("latest"), before)
+            shutil.rmtree(place)
+
+
+def damage(vault: Path) -> None:
+    """Flip a bit in the newest pack and in an index fragment, so that both are made again."""
+    packs = sorted((vault / "packs").rglob("*.zst"), key=lambda path: path.stat().st_mtime_ns)
+    fragments = sorted((vault / "index").glob("*.zst"))
+    for path in (packs[-1], fragments[0]):
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+
+
+@pytest.mark.slow
+def test_two_snapshots_and_prunes_at_once(tmp_path: Path) -> None:
+    trees = [make_tree(tmp_path / f"tree-{number}") for number in range(2)]
+    vault = Vault.create(tmp_path / "vault")
+    for tree in trees:
+        vault.snapshot(tree)
+    for _ in range(3):
+        for tree in trees:
+            edit(tree)
+        running = [
+            subprocess.Popen(child(SNAPSHOT, vault.path, tree), env=environment()) for tree in trees
+        ]
+        running += [
+            subprocess.Popen([*child(PRUNE, vault.path), "3600"], env=environment())
+            for _ in range(2)
+        ]
+        assert [process.wait() for process in running] == [0, 0, 0, 0]
+        assert vault.verify(full=True).healthy
+    subprocess.run(child(PRUNE, vault.path), env=environment(), check=True)
+    assert vault.verify(full=True).healthy
+    roots = set()
+    for info in vault.snapshots():
+        out = tmp_path / info.id[:8]
+        assert vault.restore(info.id, to=out).healthy
+        assert facts(out) == facts(Path(info.root))
+        roots.add(info.root)
+    assert roots == {str(tree) for tree in trees}

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.backup_contents import diff, find
+from holdfast.cli.backup_upkeep import forget, prune, repair
 from holdfast.cli.terminal import Terminal, command, readable_size
 
 if TYPE_CHECKING:
@@ -13,7 +15,11 @@ if TYPE_CHECKING:
 
 @click.group()
 def backup() -> None:
-    """Snapshots of the workspace: take one, list, look inside, verify."""
+    """Snapshots of the workspace: take one, list, look inside, verify, thin out."""
+
+
+for _command in (diff, find, forget, prune, repair):
+    backup.add_command(_command)
 
 
 @command(

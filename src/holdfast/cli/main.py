@@ -20,7 +20,7 @@ COMMANDS = {
     "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
     "events": ("holdfast.cli.events", "The event log: append, read, follow, list streams."),
     "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
-    "backup": ("holdfast.cli.backup", "Snapshots: create, list, verify."),
+    "backup": ("holdfast.cli.backup", "Snapshots: create, list, diff, find, verify, forget."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),

@@ -4,20 +4,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from holdfast.vault.reports import Difference as Difference
     from holdfast.vault.reports import Finding as Finding
+    from holdfast.vault.reports import FindReport as FindReport
+    from holdfast.vault.reports import ForgetReport as ForgetReport
+    from holdfast.vault.reports import FoundVersion as FoundVersion
     from holdfast.vault.reports import Progress as Progress
     from holdfast.vault.reports import Proof as Proof
+    from holdfast.vault.reports import PruneReport as PruneReport
+    from holdfast.vault.reports import RepairReport as RepairReport
     from holdfast.vault.reports import RestoreReport as RestoreReport
     from holdfast.vault.reports import SnapshotInfo as SnapshotInfo
     from holdfast.vault.reports import SnapshotReport as SnapshotReport
     from holdfast.vault.reports import VerifyReport as VerifyReport
+    from holdfast.vault.retention import Retention as Retention
     from holdfast.vault.vault import Vault as Vault
 
 _HOME_OF = {
+    "Difference": "holdfast.vault.reports",
+    "FindReport": "holdfast.vault.reports",
     "Finding": "holdfast.vault.reports",
+    "ForgetReport": "holdfast.vault.reports",
+    "FoundVersion": "holdfast.vault.reports",
     "Progress": "holdfast.vault.reports",
     "Proof": "holdfast.vault.reports",
+    "PruneReport": "holdfast.vault.reports",
+    "RepairReport": "holdfast.vault.reports",
     "RestoreReport": "holdfast.vault.reports",
+    "Retention": "holdfast.vault.retention",
     "SnapshotInfo": "holdfast.vault.reports",
     "SnapshotReport": "holdfast.vault.reports",
     "Vault": "holdfast.vault.vault",

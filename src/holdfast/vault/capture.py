@@ -19,9 +19,7 @@ from holdfast.durable.files import remove
 from holdfast.durable.sharing import patiently
 from holdfast.engines.sqlite_copy import COMPANIONS, MAGIC, check_database, copy_database
 from holdfast.errors import HoldfastError, UnreadableError
-
-PIECE = 4 << 20
-"""Bytes of one chunk of a large file: what an appended byte costs at most."""
+from holdfast.vault.cutting import pieces
 
 SETTLED_NS = 2_000_000_000
 """A file changed less than this before may change again without its times showing it: the ticks of
@@ -82,11 +80,11 @@ class Capture:
             return Content((), 0, None, status)
         descriptor = patiently(lambda: os.open(place, _FLAGS))
         try:
-            pieces = _pieces(descriptor, status.st_size)
-            first = next(pieces, b"")
+            cut = pieces(descriptor, status.st_size)
+            first = next(cut, b"")
             if first.startswith(MAGIC):
                 return self._database(place, status, descriptor)
-            chunks = self._keep(first, pieces) if first else ()
+            chunks = self._keep(first, cut) if first else ()
             after = os.fstat(descriptor)
             if _same(status, after):
                 return Content(chunks, status.st_size, None, status)
@@ -116,8 +114,8 @@ class Capture:
             copy_database(Path(place), copy)
             with copy.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
-                pieces = _pieces(file.fileno(), size)
-                return Content(self._keep(next(pieces), pieces), size, "sqlite", status)
+                cut = pieces(file.fileno(), size)
+                return Content(self._keep(next(cut), cut), size, "sqlite", status)
         except UnreadableError as error:
             content = self._plain(place, status, descriptor, None)
             problem = f"not a sound SQLite database, stored byte for byte: {error.message}"
@@ -135,8 +133,8 @@ class Capture:
         capture: Literal["sqlite"] | None,
     ) -> Content | None:
         os.lseek(descriptor, 0, os.SEEK_SET)
-        pieces = _pieces(descriptor, status.st_size)
-        chunks = self._keep(next(pieces, b""), pieces)
+        cut = pieces(descriptor, status.st_size)
+        chunks = self._keep(next(cut, b""), cut)
         quiet = _same(status, os.fstat(descriptor)) and (capture is None or at_rest(place))
         return Content(chunks, status.st_size, capture, status) if quiet else None
 
@@ -152,23 +150,9 @@ def at_rest(place: str) -> bool:
     return True
 
 
-def _pieces(descriptor: int, size: int) -> Iterator[bytes]:
-    """The first `size` bytes of an open file in pieces of `PIECE`; fewer if it ends before."""
-    while size > 0:
-        wanted = min(size, PIECE)
-        piece = os.read(descriptor, wanted)
-        while len(piece) < wanted and (more := os.read(descriptor, wanted - len(piece))):
-            piece += more
-        if piece:
-            yield piece
-        if len(piece) < wanted:
-            return
-        size -= wanted
-
-
 def _hashes(descriptor: int, status: os.stat_result) -> tuple[str, ...]:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    return tuple(blake3(piece).hexdigest() for piece in _pieces(descriptor, status.st_size))
+    return tuple(blake3(piece).hexdigest() for piece in pieces(descriptor, status.st_size))
 
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.durable.faults import fault_point
 from holdfast.durable.files import is_temporary, make_folder, sweep_temporary
 from holdfast.durable.names import is_within, long_path
 from holdfast.durable.trees import Entry as Found
 from holdfast.durable.trees import walk
 from holdfast.engines.sqlite_copy import COMPANIONS
-from holdfast.errors import HoldfastError, NotFoundError, UsageError, storage_error
+from holdfast.errors import (
+    ConflictError,
+    HoldfastError,
+    NotFoundError,
+    UsageError,
+    storage_error,
+)
 from holdfast.vault.capture import Capture, ChangingError, Content
 from holdfast.vault.entries import (
     FORMAT_VERSION,
@@ -33,6 +38,7 @@ from holdfast.vault.entries import (
     printable,
 )
 from holdfast.vault.excludes import excludes_for
+from holdfast.vault.failing import visit
 from holdfast.vault.index import Index
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.parent import Parent
@@ -133,13 +139,14 @@ class _Work:
         self._repository = repository
         self._order = order
         self._index = index
+        self._missing_before = index.pack_sizes.keys() - repository.pack_sizes().keys()
         self._parent = parent
         self._started_ns = time.time_ns()
         self._top = str(long_path(order.root))
         self._excludes = excludes_for(
             order.root, everything=order.everything, further=order.excludes
         )
-        self._out = {*ALWAYS_OUT, *_own_places(order.root, repository.root)}
+        self._out = {*ALWAYS_OUT, *own_places(order.root, repository.root)}
         self._capture = Capture(self._store, repository.scratch)
         self._writer = SnapshotWriter()
         self._totals = Totals()
@@ -181,12 +188,21 @@ class _Work:
             everything=order.everything,
             problems=self._problems,
         )
+        self._check_packs()
         identity = self._writer.publish(self._repository, header)
-        try:
-            fault_point("vault.snapshot.written")
-        except OSError as error:
-            raise storage_error(error, self._repository.root, "write the snapshot") from error
+        visit("vault.snapshot.written", self._repository.root, "write the snapshot")
         return identity, header
+
+    def _check_packs(self) -> None:
+        """A prune leaves alone what may be relied on, but not longer than its age of grace."""
+        relied_on = self._index.pack_sizes.keys() - self._index.condemned - self._missing_before
+        relied_on |= set(self.packs.published if self.packs is not None else ())
+        if relied_on - self._repository.pack_sizes().keys():
+            raise ConflictError(
+                "a prune removed packs that this snapshot was about to rely on",
+                path=self._repository.packs,
+                hint="take it again; what it stored is kept",
+            )
 
     def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
         if path in self._out or is_temporary(item.name) or path in self._companions:
@@ -301,7 +317,7 @@ def _special(status: os.stat_result) -> Kind:
     return "socket" if stat.S_ISSOCK(status.st_mode) else "device"
 
 
-def _own_places(root: Path, vault: Path) -> list[str]:
+def own_places(root: Path, vault: Path) -> list[str]:
     """The vault's path relative to `root`, if it lies in it."""
     if not is_within(vault, root):
         return []

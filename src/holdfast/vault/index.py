@@ -58,6 +58,7 @@ class FirstLine(msgspec.Struct, rename="camel"):
     vault: str
 
 
+_RECORDS = msgspec.json.Decoder(FrameRecord)
 _BITS = 40  # offsets and lengths in a frame; the frame's number above them
 _MASK = (1 << _BITS) - 1
 
@@ -65,32 +66,26 @@ _MASK = (1 << _BITS) - 1
 class Index:
     """Every chunk that can be read: chunks of packs that are missing or cut short are not in it.
 
+    What is only in a condemned pack has a `place`, but is not ``in`` the index.
+
     A chunk's place is packed into one integer, for memory: there may be millions.
     """
 
     def __init__(self) -> None:
-        self.frames: list[Frame] = []
-        self.pack_sizes: dict[str, int] = {}
-        self.findings: list[Finding] = []
-        self._places: dict[str, int] = {}
+        self._clear()
 
     def load(self, repository: Repository) -> None:
         """Read all fragments. Damage goes to `findings`; the rest is usable."""
-        present = repository.pack_sizes()
-        decoder = msgspec.json.Decoder(FrameRecord)
-        for identity in repository.identities(repository.index):
-            try:
-                records = _fragment(repository, identity, decoder)
-            except NewerFormatError:
-                raise
-            except HoldfastError as error:
-                where = repository.index / f"{identity}.jsonl.zst"
-                self.findings.append(Finding(repository.relative(where), error.message))
-                continue
-            for record in records:
-                self._add(record, repository, present)
+        while True:
+            self._clear()
+            fragments = repository.identities(repository.index)
+            self._load(repository, fragments)
+            # A prune may have replaced fragments, and removed the packs only the old ones list.
+            if not self.findings or repository.identities(repository.index) == fragments:
+                return
 
     def __contains__(self, chunk: str) -> bool:
+        """Whether a new snapshot may rely on `chunk` being there."""
         return chunk in self._places
 
     def __len__(self) -> int:
@@ -98,14 +93,40 @@ class Index:
 
     def chunks(self) -> Iterator[str]:
         """The ids of all chunks."""
-        return iter(self._places)
+        yield from self._places
+        yield from (chunk for chunk in self._condemned_places if chunk not in self._places)
 
     def place(self, chunk: str) -> Place | None:
         """Where `chunk` lies, or None when no readable pack holds it."""
         packed = self._places.get(chunk)
         if packed is None:
+            packed = self._condemned_places.get(chunk)
+        if packed is None:
             return None
         return Place(packed >> 2 * _BITS, packed >> _BITS & _MASK, packed & _MASK)
+
+    def _clear(self) -> None:
+        self.frames: list[Frame] = []
+        self.pack_sizes: dict[str, int] = {}
+        self.condemned: set[str] = set()
+        self.findings: list[Finding] = []
+        self._places: dict[str, int] = {}
+        self._condemned_places: dict[str, int] = {}
+
+    def _load(self, repository: Repository, fragments: list[str]) -> None:
+        self.condemned = repository.condemned_packs()
+        present = repository.pack_sizes()
+        for identity in fragments:
+            try:
+                records = read_fragment(repository, identity)
+            except NewerFormatError:
+                raise
+            except HoldfastError as error:
+                where = repository.lines_path(repository.index, identity)
+                self.findings.append(Finding(repository.relative(where), error.message))
+                continue
+            for record in records:
+                self._add(record, repository, present)
 
     def _add(self, record: FrameRecord, repository: Repository, present: dict[str, int]) -> None:
         if record.pack not in self.pack_sizes:
@@ -115,7 +136,8 @@ class Index:
             return
         high = len(self.frames) << 2 * _BITS
         self.frames.append(Frame(record.pack, record.offset, record.length, record.raw_length))
-        places = self._places
+        condemned = record.pack in self.condemned
+        places = self._condemned_places if condemned else self._places
         for chunk in record.chunks:
             places[chunk.id] = high | chunk.offset << _BITS | chunk.length
 
@@ -134,10 +156,9 @@ def encode_fragment(vault: str, version: int, records: list[FrameRecord]) -> byt
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(lines)
 
 
-def _fragment(
-    repository: Repository, identity: str, decoder: msgspec.json.Decoder[FrameRecord]
-) -> list[FrameRecord]:
-    path = repository.index / f"{identity}.jsonl.zst"
+def read_fragment(repository: Repository, identity: str) -> list[FrameRecord]:
+    """The records of a fragment. Raises `UnreadableError`, `NotFoundError`, `NewerFormatError`."""
+    path = repository.lines_path(repository.index, identity)
     data = repository.read(repository.index, identity)
     try:
         with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
@@ -147,6 +168,6 @@ def _fragment(
             raise NewerFormatError(
                 f"written in format {header.format_version}", path=path, hint="upgrade Holdfast"
             )
-        return decoder.decode_lines(rest)
+        return _RECORDS.decode_lines(rest)
     except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnreadableError(f"not an index fragment: {error}", path=path) from error

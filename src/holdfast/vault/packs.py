@@ -10,11 +10,10 @@ import threading
 import zstandard
 from blake3 import blake3
 
-from holdfast.durable.faults import fault_point
-from holdfast.durable.files import make_folder, sync_folder
+from holdfast.durable.files import make_folder, remove, sync_folder
 from holdfast.durable.staged import StagedFile
-from holdfast.errors import storage_error
 from holdfast.vault.entries import FORMAT_VERSION
+from holdfast.vault.failing import visit
 from holdfast.vault.index import ChunkAt, FrameRecord, encode_fragment
 from holdfast.vault.repository import Repository
 
@@ -92,6 +91,11 @@ class PackWriter:
         self._output.finish()
         return self._output.written
 
+    @property
+    def published(self) -> list[str]:
+        """The packs published so far, in order."""
+        return self._output.published
+
     def abort(self) -> None:
         """Give up. Packs already published stay, as garbage or for the next snapshot."""
         self._error = self._error or InterruptedError()
@@ -122,6 +126,7 @@ class _Output:
 
     def __init__(self, repository: Repository) -> None:
         self.written = 0
+        self.published: list[str] = []
         self._repository = repository
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._file: StagedFile | None = None
@@ -129,7 +134,6 @@ class _Output:
         self._offset = 0
         self._open_frames: list[tuple[int, int, int, list[ChunkAt]]] = []
         self._records: list[FrameRecord] = []
-        self._packs = 0
 
     def add(self, parts: list[bytes], size: int, chunks: list[ChunkAt]) -> None:
         data = self._compressor.compress(b"".join(parts))
@@ -137,7 +141,7 @@ class _Output:
         self._write(data)
         if self._offset >= PACK_SIZE:
             self._close_pack()
-            if self._packs % PACKS_PER_FRAGMENT == 0:
+            if len(self.published) % PACKS_PER_FRAGMENT == 0:
                 self._publish_index()
 
     def finish(self) -> None:
@@ -166,24 +170,18 @@ class _Output:
         sync_folder(self._repository.packs)
         assert self._file is not None
         self._file.publish(path)
-        _visit("vault.pack.written", self._repository)
+        remove(self._repository.mark_path(pack))  # the same content was about to be pruned
+        visit("vault.pack.written", self._repository.root)
         self._records += [
             FrameRecord(pack, self._offset, offset, length, size, chunks)
             for offset, length, size, chunks in self._open_frames
         ]
         self.written += self._offset
-        self._packs += 1
+        self.published.append(pack)
         self._file, self._hash, self._offset, self._open_frames = None, blake3(), 0, []
 
     def _publish_index(self) -> None:
         data = encode_fragment(self._repository.id, FORMAT_VERSION, self._records)
         self._repository.publish(self._repository.index, data)
-        _visit("vault.index.written", self._repository)
+        visit("vault.index.written", self._repository.root)
         self._records = []
-
-
-def _visit(point: str, repository: Repository) -> None:
-    try:
-        fault_point(point)
-    except OSError as error:
-        raise storage_error(error, repository.root, "write to the vault") from error

@@ -114,10 +114,11 @@ class Planner:
             return Step(entry, "unchanged" if same else "replace", newer and not same)
         if not stat.S_ISREG(found.st_mode):
             return Step(entry, "conflict", newer)
-        same = self._same_content(entry, found)
+        same = self.same_content(entry, found)
         return Step(entry, "unchanged" if same else "replace", newer and not same)
 
-    def _same_content(self, entry: Entry, found: os.stat_result) -> bool:
+    def same_content(self, entry: Entry, found: os.stat_result) -> bool:
+        """Whether the file there, which looks like `found`, has the entry's content."""
         place = self.place(entry.path)
         if entry.capture == "sqlite" and not at_rest(place):
             return False

@@ -107,3 +107,77 @@ class RestoreReport(msgspec.Struct, rename="camel", frozen=True):
     @property
     def healthy(self) -> bool:
         return not self.problems
+
+
+class ForgetReport(msgspec.Struct, rename="camel", frozen=True):
+    """What was forgotten (with `dry_run`: would be), oldest first, and how many are kept."""
+
+    forgotten: list[SnapshotInfo]
+    kept: int
+    dry_run: bool
+
+
+class PruneReport(msgspec.Struct, rename="camel", frozen=True):
+    """A prune, or with `dry_run` what it would do.
+
+    `snapshots` are the forgotten ones removed for good. `condemned` packs hold nothing needed any
+    more, `rewritten` ones mostly not: what is needed of them was copied. Both wait for the age of
+    grace (`waiting` bytes) before they are `removed` (`freed` bytes). Packs are named by id.
+    """
+
+    snapshots: list[str]
+    condemned: list[str]
+    rewritten: list[str]
+    removed: list[str]
+    freed: int
+    waiting: int
+    dry_run: bool
+
+
+class RepairReport(msgspec.Struct, rename="camel", frozen=True):
+    """A repair, or with `dry_run` what it would do.
+
+    `indexed` packs were in no readable part of the index. `replaced` files of the vault were
+    damaged and are in its folder ``damaged/`` now. `saved` chunks came from them, `remade` ones
+    were read from the disk again. `findings` name what is lost for good.
+    """
+
+    indexed: list[str]
+    replaced: list[str]
+    saved: int
+    remade: int
+    findings: list[Finding]
+    dry_run: bool
+
+    @property
+    def healthy(self) -> bool:
+        return not self.findings
+
+
+Change = Literal["added", "removed", "content", "kind", "target", "mode"]
+
+
+class Difference(msgspec.Struct, rename="camel", frozen=True):
+    """One path that differs: how, and the sizes (bytes) of its content before and after."""
+
+    path: str
+    change: Change
+    size_before: int = 0
+    size_after: int = 0
+
+
+class FoundVersion(msgspec.Struct, rename="camel", frozen=True):
+    """One content of a path that was looked for, and the snapshots that hold it, oldest first."""
+
+    path: str
+    kind: str
+    size: int
+    modified_at: datetime
+    snapshots: list[str]
+
+
+class FindReport(msgspec.Struct, rename="camel", frozen=True):
+    """What was found, by path and age, and the snapshots that could not be read."""
+
+    versions: list[FoundVersion]
+    findings: list[Finding]

@@ -7,6 +7,9 @@
     index/<id>.jsonl.zst           where each chunk lies
     snapshots/<id>.jsonl.zst       the commit points
     proofs/<snapshot>.json         the last check of each snapshot that passed
+    forgotten/<id>.jsonl.zst       snapshots given up, until the next prune
+    condemned/<pack>.json          packs that will be removed: nothing new may rely on them
+    damaged/                       what a repair replaced
     tmp/                           scratch, empty when nobody works
 
 An id is the BLAKE3 of the file's bytes, in hexadecimal. Only the owner can look inside.
@@ -32,6 +35,7 @@ PACK, LINES = ".tar.zst", ".jsonl.zst"
 _FILE_MODE = 0o600
 # What a making that was interrupted may have left.
 _OWN_NAMES = {"packs", "index", "snapshots", "proofs", "tmp", ".gitignore"}
+_MARK = ".json"
 
 
 class Description(msgspec.Struct, frozen=True, rename="camel"):
@@ -52,6 +56,9 @@ class Repository:
         self.index = root / "index"
         self.snapshots = root / "snapshots"
         self.proofs = root / "proofs"
+        self.forgotten = root / "forgotten"
+        self.condemned = root / "condemned"
+        self.damaged = root / "damaged"
         self.scratch = root / "tmp"
 
     @classmethod
@@ -125,6 +132,19 @@ class Repository:
                     if _is_published(entry.name, PACK):
                         sizes[entry.name.removesuffix(PACK)] = entry.stat().st_size
         return sizes
+
+    def condemned_packs(self) -> set[str]:
+        """The packs that will be removed: readable still, but nothing new may rely on them."""
+        names = _names(self.condemned)
+        return {name.removesuffix(_MARK) for name in names if _is_published(name, _MARK)}
+
+    def mark_path(self, pack: str) -> Path:
+        """The mark that condemns `pack`."""
+        return self.condemned / (pack + _MARK)
+
+    def lines_path(self, folder: Path, identity: str) -> Path:
+        """A file of ``index/``, ``snapshots/`` or ``forgotten/``."""
+        return folder / (identity + LINES)
 
     def relative(self, path: Path) -> str:
         """`path` as findings name it: relative to the vault."""

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from holdfast.durable.faults import fault_point
 from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder
 from holdfast.durable.quarantine import Quarantine
 from holdfast.durable.staged import StagedFile
@@ -22,6 +21,7 @@ from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, StorageError, storage_error
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.entries import Entry, Problem, printable
+from holdfast.vault.failing import visit
 from holdfast.vault.plan import Planner, Step
 from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
 
@@ -177,7 +177,7 @@ class Restorer:
         except BaseException:
             staged.discard()
             raise
-        _visit("vault.restore.file", path)
+        visit("vault.restore.file", path, "restore the file")
 
     def _make_room(self, entry: Entry) -> None:
         """Set aside what has the entry's name now, and a log that belongs to another database."""
@@ -211,7 +211,7 @@ class Restorer:
             return
         self._make_room(step.entry)
         os.replace(temporary, place)  # noqa: PTH105
-        _visit("vault.restore.file", Path(place))
+        visit("vault.restore.file", Path(place), "restore the file")
 
     def _make_link(self, entry: Entry) -> None:
         place = self._planner.place(entry.path)
@@ -259,10 +259,3 @@ def _describe(place: str, entry: Entry) -> None:
 
 def _temporary() -> str:
     return f".{secrets.token_hex(8)}{TEMPORARY_SUFFIX}"
-
-
-def _visit(point: str, path: Path) -> None:
-    try:
-        fault_point(point)
-    except OSError as error:
-        raise storage_error(error, path, "restore the file") from error

@@ -101,10 +101,10 @@ class Snapshot:
 
 def list_snapshots(repository: Repository) -> list[SnapshotInfo]:
     """All snapshots, oldest first; those whose header cannot be read say so in `damage`."""
-    found = [
-        _info(repository, identity) for identity in repository.identities(repository.snapshots)
-    ]
-    return sorted(found, key=lambda info: (info.started_at, info.ended_at, info.id))
+    identities = repository.identities(repository.snapshots)
+    found = [_info(repository, identity) for identity in identities]
+    listed = [info for info in found if info is not None]
+    return sorted(listed, key=lambda info: (info.started_at, info.ended_at, info.id))
 
 
 def info_of(identity: str, header: Header) -> SnapshotInfo:
@@ -163,13 +163,16 @@ def _latest(repository: Repository) -> str:
     return snapshots[-1].id
 
 
-def _info(repository: Repository, identity: str) -> SnapshotInfo:
+def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
+    """The snapshot as it is listed; None when it was forgotten meanwhile."""
     path = _path(repository, identity)
     try:
         return info_of(identity, _read_header(path))
     except NewerFormatError:
         raise
     except HoldfastError as error:
+        if not long_path(path).exists():
+            return None
         never = datetime.fromtimestamp(0, UTC)
         return SnapshotInfo(identity, never, never, damage=error.message)
 

@@ -10,14 +10,20 @@ from holdfast.durable.quarantine import Quarantine
 from holdfast.vault.entries import Entry, Header
 from holdfast.vault.proof import last_proof
 from holdfast.vault.reports import (
+    Difference,
+    FindReport,
+    ForgetReport,
     Progress,
     Proof,
+    PruneReport,
+    RepairReport,
     RestoreReport,
     SnapshotInfo,
     SnapshotReport,
     VerifyReport,
 )
 from holdfast.vault.repository import Repository
+from holdfast.vault.retention import Retention
 from holdfast.vault.snapshots import Snapshot, list_snapshots, resolve
 
 
@@ -144,6 +150,82 @@ class Vault:
             if not dry_run:
                 restorer.carry_out(steps)
             return restorer.report(identity, steps, dry_run=dry_run)
+
+    def diff(self, before: str, after: str | None = None) -> list[Difference]:
+        """What changed from the snapshot `before` to `after`, or to now when that is None.
+
+        Sorted by path. Times alone are no change; a renamed path is one removed and one added.
+        """
+        from holdfast.vault.diff import diff_now, diff_snapshots
+
+        first = Snapshot(self._repository, self.resolve(before))
+        if after is None:
+            return diff_now(self._repository, first)
+        return diff_snapshots(first, Snapshot(self._repository, self.resolve(after)))
+
+    def find(self, pattern: str) -> FindReport:
+        """Every version of the paths that `pattern` matches, in all snapshots.
+
+        The pattern is the shell's (``*``, ``?``, ``[…]``); without a slash it is compared with the
+        last part of each path, else with the whole path, where ``*`` matches slashes too.
+        """
+        from holdfast.vault.find import find
+
+        return find(self._repository, pattern)
+
+    def forget(
+        self,
+        refs: Sequence[str] = (),
+        *,
+        retention: Retention | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        """Give up the snapshots `refs` and those that `retention` does not keep.
+
+        They are set aside and can be taken back with `remember` until the next `prune`. Damaged
+        snapshots are only forgotten when named. Raises as `resolve` does, before anything changes.
+        """
+        from holdfast.vault.forget import forget
+
+        snapshots = self.snapshots()
+        doomed = {self.resolve(ref) for ref in refs}
+        if retention is not None:
+            doomed |= {info.id for info in retention.to_forget(snapshots)}
+        if doomed and not dry_run:
+            forget(self._repository, sorted(doomed))
+        forgotten = [info for info in snapshots if info.id in doomed]
+        return ForgetReport(forgotten, len(snapshots) - len(forgotten), dry_run)
+
+    def remember(self, ref: str) -> str:
+        """Take back a forgotten snapshot (first digits of its id); returns its id.
+
+        Raises `NotFoundError` once a prune removed it.
+        """
+        from holdfast.vault.forget import remember
+
+        return remember(self._repository, ref)
+
+    def prune(self, *, grace: float | None = None, dry_run: bool = False) -> PruneReport:
+        """Remove forgotten snapshots for good, and the packs that no snapshot needs any more.
+
+        Safe beside running backups and at any crash. A pack is removed `grace` seconds (24 hours by
+        default) after a prune found it unneeded; half-used packs are rewritten. With a `grace`
+        shorter than a backup lasts, that backup may have to be repeated. Raises `UnreadableError`
+        when damage hides what is needed, `BusyError` when another prune is at work.
+        """
+        from holdfast.vault.prune import GRACE, prune
+
+        return prune(self._repository, grace=GRACE if grace is None else grace, dry_run=dry_run)
+
+    def repair(self, *, dry_run: bool = False, progress: Progress | None = None) -> RepairReport:
+        """Make the index again from the packs, and damaged packs from what is left of them.
+
+        What a damaged pack lost is read from the disk again where the files still have it. What was
+        replaced is kept in the vault's ``damaged/``. The report names all that is lost for good.
+        """
+        from holdfast.vault.repair import repair
+
+        return repair(self._repository, dry_run=dry_run, progress=progress)
 
     def last_proof(self, ref: str | None = None) -> Proof | None:
         """When a snapshot (any, or `ref`) was last proven restorable, and how."""

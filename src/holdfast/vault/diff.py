@@ -1,0 +1,136 @@
+"""What differs between two snapshots, or between a snapshot and the tree as it is now."""
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from holdfast.durable.files import is_temporary
+from holdfast.durable.names import long_path
+from holdfast.durable.trees import Entry as Found
+from holdfast.durable.trees import walk
+from holdfast.engines.sqlite_copy import COMPANIONS
+from holdfast.vault.create import ALWAYS_OUT, own_places
+from holdfast.vault.entries import Entry, printable
+from holdfast.vault.excludes import excludes_for
+from holdfast.vault.index import Index
+from holdfast.vault.plan import Planner
+from holdfast.vault.reports import Change, Difference
+from holdfast.vault.repository import Repository
+from holdfast.vault.snapshots import Snapshot
+
+_Before = dict[tuple[int, str], Entry]
+
+
+def diff_snapshots(before: Snapshot, after: Snapshot) -> list[Difference]:
+    """How `after` differs from `before`, by path."""
+    old = _entries(before)
+    found = [_compare(old.pop((entry.root, entry.path), None), entry) for entry in _held(after)]
+    return _sorted([*filter(None, found), *_removed(old)])
+
+
+def diff_now(repository: Repository, before: Snapshot) -> list[Difference]:
+    """How the tree that `before` was taken of differs now; what it left out is left out again.
+
+    Content is compared, not only times. Raises `UnreadableError` for an ignore file that is none.
+    """
+    index = Index()
+    index.load(repository)
+    old = _entries(before)
+    found: list[Difference] = []
+    for number, root in enumerate(before.header.roots):
+        top = Path(root.path)
+        now = _Now(repository, before, top, Planner(top, index, before.header.started_ns))
+        for item in now.walk():
+            entry = old.pop((number, item.path), None)
+            if (difference := now.compare(entry, item)) is not None:
+                found.append(difference)
+    return _sorted([*found, *_removed(old)])
+
+
+class _Now:
+    """The tree as it is, seen as the snapshot saw it."""
+
+    def __init__(
+        self, repository: Repository, before: Snapshot, top: Path, planner: Planner
+    ) -> None:
+        header = before.header
+        self._top = top
+        self._planner = planner
+        self._excludes = excludes_for(top, everything=header.everything, further=header.excludes)
+        self._out = {*ALWAYS_OUT, *own_places(top, repository.root)}
+        self._companions: set[str] = set()
+
+    def walk(self) -> Iterator[Found]:
+        """What is there, parents first; what cannot be looked at counts as not there."""
+        if not long_path(self._top).is_dir():
+            return
+        yield from walk(self._top, skip=self._skip, on_error=lambda *_: None)
+
+    def compare(self, entry: Entry | None, found: Found) -> Difference | None:
+        size = found.status.st_size if found.is_file else 0
+        path = printable(found.path)
+        if entry is None:
+            return Difference(path, "added", 0, size)
+        if entry.capture == "sqlite":
+            self._companions.update(entry.path + suffix for suffix in COMPANIONS)
+        change = self._change(entry, found)
+        return None if change is None else Difference(path, change, entry.size, size)
+
+    def _change(self, entry: Entry, found: Found) -> Change | None:
+        if _kind(found) != entry.kind:
+            return "kind"
+        if found.is_file and not self._planner.same_content(entry, found.status):
+            return "content"
+        if found.is_link:
+            place = self._planner.place(entry.path)
+            return None if os.readlink(place) == entry.target else "target"  # noqa: PTH115
+        return None if stat.S_IMODE(found.status.st_mode) == entry.mode else "mode"
+
+    def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
+        if path in self._out or is_temporary(item.name) or path in self._companions:
+            return True
+        return self._excludes(path, item.name, item.is_dir(follow_symlinks=False))
+
+
+def _kind(found: Found) -> str:
+    if found.is_file:
+        return "file"
+    if found.is_folder:
+        return "folder"
+    if found.is_link:
+        return "link"
+    mode = found.status.st_mode
+    return "fifo" if stat.S_ISFIFO(mode) else "socket" if stat.S_ISSOCK(mode) else "device"
+
+
+def _held(snapshot: Snapshot) -> Iterator[Entry]:
+    return (entry for entry in snapshot.entries() if entry.kind != "excluded")
+
+
+def _entries(snapshot: Snapshot) -> _Before:
+    return {(entry.root, entry.path): entry for entry in _held(snapshot)}
+
+
+def _compare(old: Entry | None, new: Entry) -> Difference | None:
+    path = printable(new.path)
+    if old is None:
+        return Difference(path, "added", 0, new.size)
+    change: Change | None = None
+    if old.kind != new.kind:
+        change = "kind"
+    elif old.chunks != new.chunks:
+        change = "content"
+    elif old.target != new.target:
+        change = "target"
+    elif old.mode != new.mode:
+        change = "mode"
+    return None if change is None else Difference(path, change, old.size, new.size)
+
+
+def _removed(left: _Before) -> Iterator[Difference]:
+    return (Difference(printable(entry.path), "removed", entry.size) for entry in left.values())
+
+
+def _sorted(differences: Iterable[Difference]) -> list[Difference]:
+    return sorted(differences, key=lambda each: each.path)
