@@ -2,7 +2,8 @@
 
 import os
 import sqlite3
-from contextlib import closing
+import sys
+from contextlib import closing, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,8 @@ from holdfast.engines.sqlite import sqlite_errors
 MAGIC = b"SQLite format 3\0"
 COMPANIONS = ("-wal", "-shm", "-journal")
 """Suffixes of the files beside a database that belong to it and mean nothing without it."""
+
+_SMALLEST_PAGE = 512  # bytes; a database is made of whole pages
 
 
 def copy_database(source: Path, target: Path, *, timeout: float = 5.0) -> None:
@@ -30,6 +33,30 @@ def copy_database(source: Path, target: Path, *, timeout: float = 5.0) -> None:
         copy.execute("PRAGMA journal_mode=OFF")
         copy.execute("PRAGMA synchronous=OFF")
         origin.backup(copy)
+
+
+if sys.platform == "win32":
+
+    def may_be_open_here(status: os.stat_result) -> bool:
+        """Whether opening the file could cost this process locks: never on Windows."""
+        return False
+
+else:
+
+    def may_be_open_here(status: os.stat_result) -> bool:
+        """Whether the file of this status may be a database that this process has open.
+
+        To open and close such a file drops the locks of SQLite's own connections in this process
+        (https://sqlite.org/howtocorrupt.html, 2.2); only SQLite itself may touch it.
+        """
+        if status.st_size % _SMALLEST_PAGE:
+            return False
+        for name in os.listdir("/dev/fd"):  # noqa: PTH208
+            with suppress(OSError, ValueError):  # a pipe's end, or closed meanwhile
+                held = os.fstat(int(name))
+                if (held.st_dev, held.st_ino) == (status.st_dev, status.st_ino):
+                    return True
+        return False
 
 
 def check_database(path: Path) -> None:

@@ -10,6 +10,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +18,13 @@ from blake3 import blake3
 
 from holdfast.durable.files import remove
 from holdfast.durable.sharing import patiently
-from holdfast.engines.sqlite_copy import COMPANIONS, MAGIC, check_database, copy_database
+from holdfast.engines.sqlite_copy import (
+    COMPANIONS,
+    MAGIC,
+    check_database,
+    copy_database,
+    may_be_open_here,
+)
 from holdfast.errors import HoldfastError, UnreadableError
 from holdfast.vault.cutting import pieces
 
@@ -78,6 +85,9 @@ class Capture:
     def _attempt(self, place: str, status: os.stat_result, *, last: bool) -> Content | None:
         if status.st_size == 0:
             return Content((), 0, None, status)
+        if may_be_open_here(status):
+            with suppress(UnreadableError):  # no database: it may be opened
+                return self._copy(place, status)
         descriptor = patiently(lambda: os.open(place, _FLAGS))
         try:
             cut = pieces(descriptor, status.st_size)
@@ -106,20 +116,27 @@ class Capture:
 
     def _database(self, place: str, status: os.stat_result, descriptor: int) -> Content | None:
         """A database at rest is read as it is; one in use is copied through SQLite."""
-        copy = self._scratch / f"database-{secrets.token_hex(8)}"
         try:
             if at_rest(place) and time.time_ns() - status.st_mtime_ns > SETTLED_NS:
                 check_database(Path(place))
                 return self._plain(place, status, descriptor, "sqlite")
+            return self._copy(place, status)
+        except UnreadableError as error:
+            content = self._plain(place, status, descriptor, None)
+            problem = f"not a sound SQLite database, stored byte for byte: {error.message}"
+            return content and content._replace(problem=problem)
+
+    def _copy(self, place: str, status: os.stat_result) -> Content:
+        """A database copied by SQLite. Raises `UnreadableError` when it is none, `OSError`."""
+        copy = self._scratch / f"database-{secrets.token_hex(8)}"
+        try:
             copy_database(Path(place), copy)
             with copy.open("rb") as file:
                 size = os.fstat(file.fileno()).st_size
                 cut = pieces(file.fileno(), size)
                 return Content(self._keep(next(cut), cut), size, "sqlite", status)
-        except UnreadableError as error:
-            content = self._plain(place, status, descriptor, None)
-            problem = f"not a sound SQLite database, stored byte for byte: {error.message}"
-            return content and content._replace(problem=problem)
+        except UnreadableError:
+            raise
         except HoldfastError as error:
             raise OSError(f"the database cannot be copied: {error.message}") from error
         finally:
