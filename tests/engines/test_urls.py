@@ -30,8 +30,8 @@ if sys.platform == "win32":
     @pytest.mark.parametrize(
         ("url", "path"),
         [
-            ("sqlite:///C:/work/state.db", "C:/work/state.db"),
-            ("sqlite:///c%3A/work/a%23b.db", "c:/work/a#b.db"),
+            ("sqlite:///C:/data/state.db", "C:/data/state.db"),
+            ("sqlite:///c%3A/data/a%23b.db", "c:/data/a#b.db"),
             ("file:////server/share/queues", "//server/share/queues"),
             ("file://server/share/queues", "//server/share/queues"),
             ("file://localhost/C:/queues", "C:/queues"),
@@ -50,8 +50,8 @@ else:
     @pytest.mark.parametrize(
         ("url", "path"),
         [
-            ("sqlite:////srv/work/state.db", "/srv/work/state.db"),
-            ("sqlite:///srv/work/state.db", "/srv/work/state.db"),
+            ("sqlite:////srv/data/state.db", "/srv/data/state.db"),
+            ("sqlite:///srv/data/state.db", "/srv/data/state.db"),
             ("file:///srv/a%20b%3Fc", "/srv/a b?c"),
             ("file://localhost/srv/x", "/srv/x"),
             ("FILE:///srv/x", "/srv/x"),

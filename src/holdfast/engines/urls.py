@@ -1,8 +1,8 @@
 """Engine URLs: ``memory://``, ``file:///dir``, ``json:///dir``, ``sqlite:///path``,
 ``redis://…`` and ``postgresql://…``.
 
-A path is absolute: ``sqlite:////srv/work/state.db`` and ``sqlite:///C:/work/state.db`` as in
-SQLAlchemy; ``file:///srv/work/queues`` and ``file:///C:/work/queues`` as in RFC 8089. On Windows,
+A path is absolute: ``sqlite:////srv/data/state.db`` and ``sqlite:///C:/data/state.db`` as in
+SQLAlchemy; ``file:///srv/data/queues`` and ``file:///C:/data/queues`` as in RFC 8089. On Windows,
 ``file:////server/share/queues`` and ``file://server/share/queues`` are the share's.
 """
 
@@ -82,7 +82,7 @@ def _path_of(parts: SplitResult, shown: str) -> Path:
     if foreign or "\0" in text or not text.strip("/"):
         raise UsageError(
             f"the engine URL {shown!r} needs an absolute path",
-            hint=f"for example {parts.scheme}:///srv/work/state",
+            hint=f"for example {parts.scheme}:///srv/data/state",
         )
     if sys.platform == "win32":
         return _windows_path(host, text)
