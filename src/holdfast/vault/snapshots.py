@@ -118,6 +118,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         workspace_name=header.workspace_name,
         root=header.roots[0].path if header.roots else "",
         tags=header.tags,
+        home=next((root.path for root in header.roots if root.name == "home"), ""),
         parent=header.parent,
         totals=header.totals,
         problems=header.problems,
