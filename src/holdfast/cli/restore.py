@@ -72,7 +72,7 @@ def restore(
         )
     for problem in report.problems:
         terminal.note(f"not restored: {problem.path}: {problem.reason}")
-    kept = f"; {len(report.quarantined)} kept in quarantine" if report.quarantined else ""
+    kept = "; what was there is in quarantine" if report.quarantined else ""
     terminal.emit(
         _document(report),
         f"Restored to {target}: {report.created} created, {report.replaced} replaced, "
