@@ -47,6 +47,8 @@ class Tree:
 
     def excludes(self, path: str, item: os.DirEntry[str]) -> bool:
         """Whether the path is left out by a rule, which the snapshot mentions."""
+        if not self._excludes:
+            return False
         return self._excludes(path, item.name, item.is_dir(follow_symlinks=False))
 
     def place(self, path: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from holdfast.vault.capture import SETTLED_NS, at_rest
 from holdfast.vault.coverage import Tree
-from holdfast.vault.entries import Entry
+from holdfast.vault.entries import SECOND, Entry
 from holdfast.vault.index import Index
 from holdfast.vault.snapshots import Snapshot
 
@@ -31,13 +31,16 @@ class Parent:
         entry = self._find(tree.number, path)
         if entry is None or entry.kind != "file":
             return None
-        same = entry.on_disk == (
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            status.st_ino,
-        )
-        if not same or max(entry.mtime_ns, entry.ctime_ns) >= self._trusted_before:
+        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        # As `entry.on_disk`, but this is done for every file of every snapshot.
+        if (
+            entry.inode != status.st_ino
+            or (entry.size if entry.source_size is None else entry.source_size) != status.st_size
+            or entry.mtime * SECOND + entry.mtime_nanos != mtime
+            or entry.ctime * SECOND + entry.ctime_nanos != ctime
+            or mtime >= self._trusted_before
+            or ctime >= self._trusted_before
+        ):
             return None
         if entry.capture == "sqlite" and not at_rest(tree.place(path)):
             return None

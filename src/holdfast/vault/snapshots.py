@@ -32,7 +32,9 @@ class SnapshotWriter:
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
         self._compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
-        self._stream = self._compressor.compressobj()
+        # In a thread of its own, beside the walk.
+        stream = zstandard.ZstdCompressor(level=3, write_checksum=True, threads=1)
+        self._stream = stream.compressobj()
         self._pieces: list[bytes] = []
         self._batch: list[Entry] = []
         self.count = 0
