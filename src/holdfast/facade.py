@@ -108,7 +108,7 @@ class Workspace:
         return Vault.open(self.settings.backups)
 
     def snapshot(self, **options: Any) -> "SnapshotReport":
-        """Take a snapshot of the workspace; makes the vault if there is none.
+        """Take a snapshot of the workspace and the home's settings; makes a vault if need be.
 
         `options` are those of `holdfast.vault.Vault.snapshot`.
         """
@@ -117,7 +117,11 @@ class Workspace:
         layout = self.layout
         vault = Vault.create(self.settings.backups)
         return vault.snapshot(
-            layout.root, workspace_id=layout.id, workspace_name=layout.name, **options
+            layout.root,
+            home=layout.home,
+            workspace_id=layout.id,
+            workspace_name=layout.name,
+            **options,
         )
 
     @cached_property

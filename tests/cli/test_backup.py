@@ -95,3 +95,20 @@ def test_diff_find_forget_prune_repair(holdfast: Runner, workspace: Path) -> Non
     assert pruned["snapshots"] == [identity]
     assert holdfast("backup", "repair", cwd=workspace).returncode == 0
     assert holdfast("backup", "verify", "--full", cwd=workspace).returncode == 0
+
+
+def test_files_of_the_home_come_back_when_named(holdfast: Runner, workspace: Path) -> None:
+    settings = workspace.parent / ".gitconfig"
+    settings.write_text("[user]\n", encoding="utf-8")
+    holdfast("backup", "create", cwd=workspace)
+    shown = holdfast("backup", "show", "latest", cwd=workspace)
+    assert "~/.gitconfig" in shown.stdout
+    settings.write_text("lost", encoding="utf-8")
+    assert holdfast("restore", "latest", "--yes", cwd=workspace).returncode == 0
+    assert settings.read_text(encoding="utf-8") == "lost"
+    refused = holdfast("restore", "latest", "~/.gitconfig", cwd=workspace)
+    assert refused.returncode == 4
+    assert "~/.gitconfig" in refused.stderr
+    done = holdfast("restore", "latest", str(settings), "--yes", cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    assert settings.read_text(encoding="utf-8") == "[user]\n"

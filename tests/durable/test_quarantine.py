@@ -185,3 +185,37 @@ def test_names_that_are_no_text(store: Quarantine, tmp_path: Path) -> None:
     entry = store.take(path, reason="x")
     assert store.list_entries() == [entry]
     assert store.restore(entry.id) == path
+
+
+def test_many_things_are_one_entry_and_go_back_to_their_places(
+    store: Quarantine, tmp_path: Path
+) -> None:
+    folder = tmp_path / "work"
+    (folder / "deep").mkdir(parents=True)
+    for name in ("one", "two", "deep/three"):
+        (folder / name).write_text(name)
+    collection = store.collect(folder, reason="replaced")
+    assert store.list_entries() == []
+    for name in ("one", "deep"):
+        collection.take(folder / name)
+    with pytest.raises(NotFoundError):
+        collection.take(folder / "none")
+    assert store.list_entries() == [collection.entry]
+    (folder / "one").write_text("new")
+    with pytest.raises(ConflictError, match="one"):
+        store.restore(collection.entry.id)
+    assert not (folder / "deep").exists()
+    (folder / "one").unlink()
+    assert store.restore(collection.entry.id) == folder
+    assert (folder / "one").read_text() == "one"
+    assert (folder / "deep" / "three").read_text() == "deep/three"
+    assert store.list_entries() == []
+
+
+def test_a_collection_to_another_place(store: Quarantine, thing: Path, tmp_path: Path) -> None:
+    collection = store.collect(thing.parent, reason="replaced")
+    collection.take(thing)
+    elsewhere = tmp_path / "elsewhere"
+    assert store.restore(collection.entry.id, to=elsewhere) == elsewhere
+    assert (elsewhere / thing.name).exists()
+    assert not thing.exists()

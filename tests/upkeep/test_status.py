@@ -93,6 +93,10 @@ def test_a_damaged_vault_is_reported(workspace: Workspace) -> None:
 def test_files_of_the_home_are_named_as_unprotected(workspace: Workspace) -> None:
     (workspace.layout.home / ".claude.json").write_text("{}", encoding="utf-8")
     assert any(".claude.json" in each for each in workspace_status(workspace).unprotected)
+    workspace.snapshot()
+    assert not any(".claude.json" in each for each in workspace_status(workspace).unprotected)
+    (workspace.layout.home / ".claude.json").write_text('{"a": 1}', encoding="utf-8")
+    assert any(".claude.json" in each for each in workspace_status(workspace).unprotected)
 
 
 def test_an_adopted_folder_is_told_what_it_lacks(tmp_path: Path) -> None:

@@ -145,6 +145,30 @@ def test_a_restore_killed_anywhere_is_completed_by_the_next(tmp_path: Path) -> N
         assert len(Quarantine(store).list_entries()) == kept + 1
 
 
+def test_a_restore_killed_while_it_sets_many_files_aside(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for number in range(20):
+        (tree / f"{number}").write_bytes(b"%d" % number)
+    vault = Vault.create(tmp_path / "vault")
+    vault.snapshot(tree)
+    wanted = facts(tree)
+    edited = {b"edited %d" % number for number in range(20)}
+    for number in range(20):
+        (tree / f"{number}").write_bytes(b"edited %d" % number)
+    store = tmp_path / "quarantine"
+    faults = environment("quarantine.collected=crash@7")
+    ended = subprocess.run(child(RESTORE, vault.path, tree, store), env=faults, check=False)
+    assert ended.returncode != 0
+    held = {path.read_bytes() for path in [*store.rglob("item/*"), *tree.iterdir()]}
+    assert edited <= held
+    subprocess.run(child(RESTORE, vault.path, tree, store), env=environment(), check=True)
+    assert {k: v for k, v in facts(tree).items() if not k.endswith("holdfast-tmp")} == wanted
+    assert {path.read_bytes() for path in store.rglob("item*/*")} | {
+        path.read_bytes() for path in store.glob("*/item") if path.is_file()
+    } >= edited
+
+
 def test_a_full_disk_says_so_and_harms_nothing(tmp_path: Path) -> None:
     from holdfast.durable.faults import armed
     from holdfast.errors import StorageError

@@ -53,8 +53,8 @@ def vault(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
 
 def test_listing_with_jq(vault: Vault) -> None:
     listing = run(vault, "list", S=vault.resolve("latest")).decode()
-    assert "15\tagents/director-agent.py\n" in listing
-    assert f"{9 << 20}\tlarge.bin\n" in listing
+    assert "15\t0\tagents/director-agent.py\n" in listing
+    assert f"{9 << 20}\t0\tlarge.bin\n" in listing
 
 
 @pytest.mark.parametrize("path", ["agents/director-agent.py", "large.bin", "Grüße 🐝.txt", "empty"])

@@ -185,3 +185,25 @@ def test_only_a_mode_that_differs_is_mended_without_a_copy(tree: Path, vault: Va
     report = vault.restore("latest", to=tree)
     assert report.replaced == 0
     assert (tree / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_many_replaced_files_are_one_entry_in_quarantine(tmp_path: Path, vault: Vault) -> None:
+    tree = tmp_path / "many"
+    (tree / "deep").mkdir(parents=True)
+    for number in range(40):
+        (tree / "deep" / f"{number}").write_bytes(b"%d" % number)
+    vault.snapshot(tree)
+    before = facts(tree)
+    for number in range(40):
+        (tree / "deep" / f"{number}").write_bytes(b"edited %d" % number)
+    quarantine = Quarantine(tmp_path / "quarantine")
+    report = vault.restore("latest", to=tree, quarantine=quarantine)
+    assert report.healthy
+    assert report.replaced == 40
+    assert facts(tree) == before
+    (entry,) = quarantine.list_entries()
+    assert report.quarantined == [entry.id]
+    kept = quarantine.root / entry.id / "item" / "deep"
+    assert {path.read_bytes() for path in kept.iterdir()} == {b"edited %d" % n for n in range(40)}
+    vault.restore("latest", to=tree, quarantine=quarantine)
+    assert len(quarantine.list_entries()) == 1

@@ -11,6 +11,7 @@ from holdfast.cli.terminal import Terminal, command, readable_size
 
 if TYPE_CHECKING:
     from holdfast.vault import SnapshotInfo, Vault
+    from holdfast.vault.entries import Entry, Header
 
 
 @click.group()
@@ -116,7 +117,7 @@ def show(terminal: Terminal, snapshot: str) -> None:
         "id": identity,
         "header": msgspec.to_builtins(header),
         "proof": msgspec.to_builtins(proof),
-        "entries": [_shown(msgspec.to_builtins(entry)) for entry in entries],
+        "entries": [_shown(entry, header) for entry in entries],
     }
 
     def text() -> str:
@@ -179,10 +180,12 @@ def _state(info: "SnapshotInfo") -> str:
     return f"{len(info.problems)} not captured" if info.problems else "ok"
 
 
-def _shown(entry: dict[str, Any]) -> dict[str, Any]:
+def _shown(entry: "Entry", header: "Header") -> dict[str, Any]:
+    from holdfast.vault.coverage import shown
     from holdfast.vault.entries import printable
 
-    for key in ("path", "target"):
-        if entry.get(key):
-            entry[key] = printable(entry[key])
-    return entry
+    document: dict[str, Any] = msgspec.to_builtins(entry)
+    document["path"] = shown(entry, header.roots)
+    if entry.target is not None:
+        document["target"] = printable(entry.target)
+    return document

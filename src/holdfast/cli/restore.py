@@ -21,6 +21,7 @@ _LISTED = 40  # paths of a plan that people are shown
         "holdfast restore latest --dry-run",
         "holdfast restore latest agents/director-agent.py configs",
         "holdfast restore 1a2b3c4d --to ../restored",
+        "holdfast restore latest '~/.claude.json'",
     ],
 )
 @click.argument("snapshot", metavar="S")
@@ -39,7 +40,8 @@ def restore(
     """Bring back all of a snapshot, or some paths (relative to the workspace).
 
     S is `latest` or the first digits of an id. Files that differ are replaced; what was there goes
-    to quarantine first. Files that the snapshot does not have are left alone.
+    to quarantine first. Files that the snapshot does not have are left alone. Files of the home
+    come back only when named, with `~/` before them; a `~` alone means all of them.
     """
     from holdfast.cli.progress import Bar
 
@@ -47,7 +49,9 @@ def restore(
     vault = workspace.vault
     target = (to if to is not None else workspace.layout.root).absolute()
     identity = vault.resolve(snapshot)
-    plan = vault.restore(identity, paths, to=target, dry_run=True)
+    home = workspace.layout.home
+    paths = tuple(_named(path, home) for path in paths)
+    plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
     if dry_run:
         terminal.emit(_document(plan), lambda: _plan_text(plan))
         return 0 if plan.healthy else 1
@@ -59,17 +63,29 @@ def restore(
         terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
     with Bar("Restore", terminal) as bar:
         report = vault.restore(
-            identity, paths, to=target, quarantine=workspace.quarantine, progress=bar.update
+            identity,
+            paths,
+            to=target,
+            home=home,
+            quarantine=workspace.quarantine,
+            progress=bar.update,
         )
     for problem in report.problems:
         terminal.note(f"not restored: {problem.path}: {problem.reason}")
-    kept = f"; {len(report.quarantined)} kept in quarantine" if report.quarantined else ""
+    kept = "; what was there is in quarantine" if report.quarantined else ""
     terminal.emit(
         _document(report),
         f"Restored to {target}: {report.created} created, {report.replaced} replaced, "
         f"{report.unchanged} unchanged{kept}",
     )
     return 0 if report.healthy else 1
+
+
+def _named(path: str, home: Path) -> str:
+    """A file of the home that the shell spelled out, in the way that snapshots name it."""
+    if not Path(path).is_absolute() or not Path(path).is_relative_to(home):
+        return path
+    return f"~/{Path(path).relative_to(home).as_posix()}".removesuffix("/.")
 
 
 def _document(report: "RestoreReport") -> dict[str, object]:

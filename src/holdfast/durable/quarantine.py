@@ -4,7 +4,8 @@ One folder per removal, ``<root>/<id>/``, with ``item`` (the thing itself, moved
 the disk is the same) and ``entry.json`` (what it was and why). The note is written before the move,
 so after a crash at any instant each thing is in exactly one of its two places (on two disks, where
 it must be copied, never in none): an entry without its item was never taken, or was put back, and
-`list_entries` drops it. What is deleted for good is renamed first, so that nobody restores half.
+`list_entries` drops it. Many things of one folder can be taken as one entry (`collect`): ``item``
+then mirrors that folder. What is deleted for good is renamed first, so that nobody restores half.
 """
 
 import os
@@ -37,12 +38,33 @@ from holdfast.errors import (
 
 
 class QuarantineEntry(msgspec.Struct, frozen=True, rename="camel"):
-    """One thing in quarantine: its id, where it was, why and when it was taken (UTC)."""
+    """One thing in quarantine: its id, where it was, why and when it was taken (UTC).
+
+    With `collected` it is many things, and `origin` is the folder in which they all were.
+    """
 
     id: str
     origin: str
     reason: str
     taken_at: datetime
+    collected: bool = False
+
+
+class Collection:
+    """Takes many things of one folder into one entry; see `Quarantine.collect`."""
+
+    def __init__(self, entry: QuarantineEntry, item: Path) -> None:
+        self.entry = entry
+        self._item = item
+
+    def take(self, path: Path) -> None:
+        """Move `path`, which lies in the folder, aside. Raises `NotFoundError`, `StorageError`."""
+        if not os.path.lexists(long_path(path)):
+            raise NotFoundError("there is nothing to move to quarantine", path=path)
+        place = self._item / path.absolute().relative_to(self.entry.origin)
+        make_folder(place.parent, private=True)
+        move(path, place)
+        fault_point("quarantine.collected")
 
 
 class Quarantine:
@@ -55,10 +77,8 @@ class Quarantine:
         """Move the file, link or folder `path` into quarantine. Raises `NotFoundError`."""
         if not os.path.lexists(long_path(path)):
             raise NotFoundError("there is nothing to move to quarantine", path=path)
-        moment = datetime.now(UTC)
-        entry_id = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
-        entry = QuarantineEntry(entry_id, str(path.absolute()), reason, moment)
-        folder = self.root / entry_id
+        entry = _new_entry(path, reason)
+        folder = self.root / entry.id
         make_folder(folder, private=True)
         try:
             write_document(folder / "entry.json", entry, exclusive=True)
@@ -70,6 +90,16 @@ class Quarantine:
             raise
         fault_point("quarantine.taken")
         return entry
+
+    def collect(self, folder: Path, *, reason: str) -> Collection:
+        """An entry for many things of `folder`: noted once, then each is moved by one rename.
+
+        An entry that nothing was taken into is dropped like any other without its item.
+        """
+        entry = _new_entry(folder, reason, collected=True)
+        make_folder(self.root / entry.id, private=True)
+        write_document(self.root / entry.id / "entry.json", entry, exclusive=True)
+        return Collection(entry, self.root / entry.id / "item")
 
     def list_entries(self, *, older_than: float = 0.0) -> list[QuarantineEntry]:
         """What was taken at least `older_than` seconds ago, oldest first.
@@ -88,17 +118,22 @@ class Quarantine:
     def restore(self, entry_id: str, *, to: Path | None = None) -> Path:
         """Move an item back to where it was, or to `to`; returns where it is now.
 
-        Raises `NotFoundError` for an unknown id and `ConflictError` when the place is taken.
+        Of a collection each thing goes back to its own place, all of which must be free. Raises
+        `NotFoundError` for an unknown id and `ConflictError` when the place is taken.
         """
         folder = self._folder(entry_id)
         entry = _read_entry(folder)
         target = to if to is not None else Path(entry.origin)
         make_folder(target.parent)
         try:
-            move(folder / "item", target)
+            if entry.collected and to is None:
+                _put_back(folder / "item", target)
+            else:
+                move(folder / "item", target)
         except ConflictError as error:
+            taken = error.path if entry.collected else target
             raise ConflictError(
-                error.message, path=target, hint="restore to another place"
+                error.message, path=taken, hint="restore to another place"
             ) from error
         fault_point("quarantine.restored")
         remove_tree(folder)
@@ -143,6 +178,36 @@ class Quarantine:
                 hint="list it with: holdfast quarantine list",
             )
         return folder
+
+
+def _new_entry(path: Path, reason: str, *, collected: bool = False) -> QuarantineEntry:
+    moment = datetime.now(UTC)
+    entry_id = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    return QuarantineEntry(entry_id, str(path.absolute()), reason, moment, collected)
+
+
+def _put_back(item: Path, target: Path) -> None:
+    """Move what a collection holds to its places, if all are free; raises `ConflictError`."""
+    moves = list(_moves(item, target))
+    for _, place in moves:
+        if os.path.lexists(long_path(place)):
+            raise ConflictError("something is there already", path=place)
+    for source, place in moves:
+        move(source, place)
+
+
+def _moves(item: Path, target: Path) -> Iterator[tuple[Path, Path]]:
+    """What to move where: folders that are there on both sides are gone into."""
+    for name in sorted(os.listdir(long_path(item))):
+        source, place = item / name, target / name
+        if _is_folder(source) and _is_folder(place):
+            yield from _moves(source, place)
+        else:
+            yield source, place
+
+
+def _is_folder(path: Path) -> bool:
+    return long_path(path).is_dir() and not long_path(path).is_symlink()
 
 
 def _holds_item(folder: Path) -> bool:

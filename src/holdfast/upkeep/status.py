@@ -19,8 +19,15 @@ from holdfast.workspace.settings import Store
 
 Health = Literal["ok", "absent", "unreadable"]
 
-# Home files of the seed; snapshots of the workspace do not hold them.
-_HOME_FILES = (".claude.json", ".mcp.json", ".claude/CLAUDE.md", ".gitconfig", ".bashrc")
+# Files of the home that snapshots hold too.
+_HOME_FILES = (
+    ".claude.json",
+    ".mcp.json",
+    ".claude/CLAUDE.md",
+    ".gitconfig",
+    ".bashrc",
+    ".bash_profile",
+)
 
 
 class StoreStatus(msgspec.Struct, rename="camel"):
@@ -54,10 +61,11 @@ class Status(msgspec.Struct, rename="camel"):
 
 
 class _Backups(msgspec.Struct):
-    """When the newest snapshot was begun and when one was last proven."""
+    """When the newest snapshot was begun, and the newest with the home's files; the last proof."""
 
     status: StoreStatus
     newest: datetime | None = None
+    newest_of_home: datetime | None = None
     proven: datetime | None = None
 
 
@@ -85,7 +93,7 @@ def workspace_status(workspace: Workspace) -> Status:
         home=str(layout.home),
         healthy=all(store.health != "unreadable" for store in stores),
         stores=stores,
-        unprotected=list(_unprotected(layout, stores, backups.newest)),
+        unprotected=list(_unprotected(layout, stores, backups)),
         next=list(_next_commands(layout, stores, backups)),
     )
 
@@ -180,6 +188,10 @@ def _backups(workspace: Workspace) -> _Backups:
         snapshots, proof = vault.snapshots(), vault.last_proof()
         sound = [each for each in snapshots if not each.damage]
         backups.newest = max((each.started_at for each in sound), default=None)
+        backups.newest_of_home = max(
+            (each.started_at for each in sound if each.home == str(workspace.layout.home)),
+            default=None,
+        )
         backups.proven = None if proof is None else proof.proven_at
         status.size, status.changed = _measure(place)
         status.holds = _count(len(snapshots), "snapshot")
@@ -198,18 +210,25 @@ def _is_inside(location: str, root: Path) -> bool:
     return location.startswith(str(root))
 
 
-def _unprotected(
-    layout: Layout, stores: list[StoreStatus], newest: datetime | None
-) -> Iterator[str]:
-    if newest is None:
+def _unprotected(layout: Layout, stores: list[StoreStatus], backups: _Backups) -> Iterator[str]:
+    if backups.newest is None:
         yield f"{layout.root} has never been backed up"
     else:
         names = [each.name for each in stores if _changed_since_backup(each)]
         if names:
             yield f"changed since the last snapshot: {', '.join(names)}"
-    at_home = [name for name in _HOME_FILES if (layout.home / name).is_file()]
+    at_home = [
+        name
+        for name in _HOME_FILES
+        if (layout.home / name).is_file()
+        and _changed_since(layout.home / name, backups.newest_of_home)
+    ]
     if at_home:
-        yield f"outside the workspace, in no snapshot: {', '.join(at_home)}"
+        yield f"in the home, not as they are now in a snapshot: {', '.join(at_home)}"
+
+
+def _changed_since(path: Path, moment: datetime | None) -> bool:
+    return moment is None or path.stat().st_mtime > moment.timestamp()
 
 
 def _changed_since_backup(store: StoreStatus) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from holdfast.durable.files import is_temporary, make_folder, sweep_temporary
+from holdfast.durable.files import make_folder, sweep_temporary
 from holdfast.durable.names import is_within, long_path
 from holdfast.durable.trees import Entry as Found
 from holdfast.durable.trees import walk
@@ -26,6 +26,7 @@ from holdfast.errors import (
     storage_error,
 )
 from holdfast.vault.capture import Capture, ChangingError, Content
+from holdfast.vault.coverage import HOME, WORKSPACE, Tree
 from holdfast.vault.entries import (
     FORMAT_VERSION,
     Entry,
@@ -35,9 +36,7 @@ from holdfast.vault.entries import (
     Root,
     Totals,
     from_status,
-    printable,
 )
-from holdfast.vault.excludes import excludes_for
 from holdfast.vault.failing import visit
 from holdfast.vault.index import Index
 from holdfast.vault.packs import PackWriter
@@ -47,24 +46,30 @@ from holdfast.vault.reports import Progress, SnapshotReport
 from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot, SnapshotWriter, info_of, list_snapshots
 
-# Never part of a snapshot, not even with `everything`: they are about this machine's present.
-ALWAYS_OUT = (".holdfast/quarantine", ".holdfast/locks")
-
 _SAMPLE = 5
 _TELL_EVERY = 500  # entries
 
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be taken: the tree, and what `Vault.snapshot` was told."""
+    """What is to be taken: the trees, and what `Vault.snapshot` was told."""
 
     root: Path
+    home: Path | None = None
     excludes: Sequence[str] = ()
     tags: Sequence[str] = ()
     everything: bool = False
     workspace_id: str = ""
     workspace_name: str = ""
     progress: Progress | None = None
+
+    @property
+    def roots(self) -> list[Root]:
+        """The trees; a home that lies in the first one is no tree of its own."""
+        roots = [Root(WORKSPACE, str(self.root))]
+        if self.home is not None and not is_within(self.home, self.root):
+            roots.append(Root(HOME, str(self.home)))
+        return roots
 
 
 def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
@@ -91,7 +96,7 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
     if work.packs is not None:
         index = Index()  # what is proven is what was published
         index.load(repository)
-    proof, findings = prove(repository, index, identity, work.sample.entries, order.root)
+    proof, findings = prove(repository, index, identity, work.sample.entries, order.roots)
     seconds = time.monotonic() - began
     return SnapshotReport(info_of(identity, header), proof, findings, seconds)
 
@@ -142,27 +147,34 @@ class _Work:
         self._missing_before = index.pack_sizes.keys() - repository.pack_sizes().keys()
         self._parent = parent
         self._started_ns = time.time_ns()
-        self._top = str(long_path(order.root))
-        self._excludes = excludes_for(
-            order.root, everything=order.everything, further=order.excludes
-        )
-        self._out = {*ALWAYS_OUT, *own_places(order.root, repository.root)}
+        self._trees = [
+            Tree(
+                number,
+                root,
+                repository.root,
+                everything=order.everything,
+                excludes=order.excludes,
+            )
+            for number, root in enumerate(order.roots)
+        ]
+        self._tree = self._trees[0]
         self._capture = Capture(self._store, repository.scratch)
         self._writer = SnapshotWriter()
         self._totals = Totals()
         self._problems: list[Problem] = []
         self._added: set[str] = set()
         self._twins: dict[str, Entry] = {}
-        self._companions: set[str] = set()
 
     def walk(self) -> None:
-        """Go through the tree and gather all entries."""
+        """Go through the trees, the home's first as it matters most, and gather all entries."""
         tell = self._order.progress
         totals = self._totals
-        for found in walk(self._order.root, skip=self._skip, on_error=self._unlisted):
-            self._take(found)
-            if tell is not None and self._totals.files % _TELL_EVERY == 0:
-                tell(totals.files + totals.folders + totals.links, totals.size)
+        for tree in reversed(self._trees):
+            self._tree = tree
+            for found in walk(tree.path, skip=self._skip, on_error=self._unlisted):
+                self._take(found)
+                if tell is not None and self._totals.files % _TELL_EVERY == 0:
+                    tell(totals.files + totals.folders + totals.links, totals.size)
         if tell is not None:
             tell(totals.files + totals.folders + totals.links, totals.size)
 
@@ -174,7 +186,7 @@ class _Work:
         header = Header(
             format_version=FORMAT_VERSION,
             vault=self._repository.id,
-            roots=[Root("workspace", str(order.root))],
+            roots=order.roots,
             host=socket.gethostname(),
             platform=sys.platform,
             started_at=datetime.fromtimestamp(self._started_ns / 1e9, UTC),
@@ -205,21 +217,25 @@ class _Work:
             )
 
     def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
-        if path in self._out or is_temporary(item.name) or path in self._companions:
+        if self._tree.ignores(path, item.name):
             return True
-        if not self._excludes(path, item.name, item.is_dir(follow_symlinks=False)):
+        if not self._tree.excludes(path, item):
             return False
         self._totals.excluded += 1
-        self._writer.add(Entry(path, "excluded"))
+        self._add(Entry(path, "excluded"))
         return True
 
+    def _add(self, entry: Entry) -> None:
+        entry.root = self._tree.number
+        self._writer.add(entry)
+
     def _unlisted(self, path: str, error: OSError) -> None:
-        if path == "":
-            raise storage_error(error, self._order.root, "list the folder") from error
+        if path == "" and self._tree.root.name == WORKSPACE:
+            raise storage_error(error, self._tree.path, "list the folder") from error
         self._report(path, error.strerror or str(error))
 
     def _report(self, path: str, reason: str) -> None:
-        self._problems.append(Problem(printable(path), reason))
+        self._problems.append(Problem(self._tree.shown(path), reason))
 
     def _take(self, found: Found) -> None:
         path, status = found
@@ -227,25 +243,25 @@ class _Work:
             self._take_file(path, status)
         elif found.is_folder:
             self._totals.folders += 1
-            self._writer.add(from_status(path, "folder", status))
+            self._add(from_status(path, "folder", status))
         elif found.is_link:
             self._take_link(path, status)
         else:
             self._totals.skipped += 1
-            self._writer.add(from_status(path, _special(status), status))
+            self._add(from_status(path, _special(status), status))
 
     def _take_link(self, path: str, status: os.stat_result) -> None:
         entry = from_status(path, "link", status)
         try:
-            entry.target = os.readlink(self._place(path))  # noqa: PTH115
+            entry.target = os.readlink(self._tree.place(path))  # noqa: PTH115
         except OSError as error:
             self._report(path, error.strerror or str(error))
             return
         self._totals.links += 1
-        self._writer.add(entry)
+        self._add(entry)
 
     def _take_file(self, path: str, status: os.stat_result) -> None:
-        entry = self._parent.unchanged(path, self._place, status)
+        entry = self._parent.unchanged(self._tree, path, status)
         if entry is not None:
             self._totals.unchanged += 1
             self.sample.offer(entry, fresh=False)
@@ -253,9 +269,10 @@ class _Work:
             entry = self._read(path, status)
             if entry is None:
                 return
+            entry.root = self._tree.number
             self.sample.offer(entry, fresh=True)
         if entry.capture == "sqlite":
-            self._companions.update(path + suffix for suffix in COMPANIONS)
+            self._tree.companions.update(path + suffix for suffix in COMPANIONS)
         self._totals.files += 1
         self._totals.size += entry.size
         self._writer.add(entry)
@@ -267,7 +284,7 @@ class _Work:
         if known is not None and known.on_disk == (status.st_size, *entry.on_disk[1:]):
             return _like(known, path)
         try:
-            content = self._capture.read(self._place(path), status)
+            content = self._capture.read(self._tree.place(path), status)
         except FileNotFoundError:
             self._report(path, "it vanished while the snapshot was taken")
             return None
@@ -292,9 +309,6 @@ class _Work:
             self.packs = PackWriter(self._repository)
         self.packs.add(chunk, data)
 
-    def _place(self, path: str) -> str:
-        return os.path.join(self._top, path.replace("/", os.sep))  # noqa: PTH118
-
 
 def _filled(path: str, content: Content, twin: str | None) -> Entry:
     entry = from_status(path, "file", content.status)
@@ -315,10 +329,3 @@ def _special(status: os.stat_result) -> Kind:
     if stat.S_ISFIFO(status.st_mode):
         return "fifo"
     return "socket" if stat.S_ISSOCK(status.st_mode) else "device"
-
-
-def own_places(root: Path, vault: Path) -> list[str]:
-    """The vault's path relative to `root`, if it lies in it."""
-    if not is_within(vault, root):
-        return []
-    return [Path(os.path.realpath(vault)).relative_to(os.path.realpath(root)).as_posix()]

@@ -2,17 +2,15 @@
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from holdfast.durable.files import is_temporary
 from holdfast.durable.names import long_path
 from holdfast.durable.trees import Entry as Found
 from holdfast.durable.trees import walk
 from holdfast.engines.sqlite_copy import COMPANIONS
-from holdfast.vault.create import ALWAYS_OUT, own_places
-from holdfast.vault.entries import Entry, printable
-from holdfast.vault.excludes import excludes_for
+from holdfast.vault.coverage import Tree, shown
+from holdfast.vault.entries import Entry, Root
 from holdfast.vault.index import Index
 from holdfast.vault.plan import Planner
 from holdfast.vault.reports import Change, Difference
@@ -24,9 +22,12 @@ _Before = dict[tuple[int, str], Entry]
 
 def diff_snapshots(before: Snapshot, after: Snapshot) -> list[Difference]:
     """How `after` differs from `before`, by path."""
+    roots = after.header.roots
     old = _entries(before)
-    found = [_compare(old.pop((entry.root, entry.path), None), entry) for entry in _held(after)]
-    return _sorted([*filter(None, found), *_removed(old)])
+    found = [
+        _compare(old.pop((entry.root, entry.path), None), entry, roots) for entry in _held(after)
+    ]
+    return _sorted([*filter(None, found), *_removed(old, before.header.roots)])
 
 
 def diff_now(repository: Repository, before: Snapshot) -> list[Difference]:
@@ -40,40 +41,41 @@ def diff_now(repository: Repository, before: Snapshot) -> list[Difference]:
     found: list[Difference] = []
     for number, root in enumerate(before.header.roots):
         top = Path(root.path)
-        now = _Now(repository, before, top, Planner(top, index, before.header.started_ns))
+        tree = Tree(
+            number,
+            root,
+            repository.root,
+            everything=before.header.everything,
+            excludes=before.header.excludes,
+        )
+        now = _Now(tree, Planner(top, index, before.header.started_ns))
         for item in now.walk():
             entry = old.pop((number, item.path), None)
             if (difference := now.compare(entry, item)) is not None:
                 found.append(difference)
-    return _sorted([*found, *_removed(old)])
+    return _sorted([*found, *_removed(old, before.header.roots)])
 
 
 class _Now:
     """The tree as it is, seen as the snapshot saw it."""
 
-    def __init__(
-        self, repository: Repository, before: Snapshot, top: Path, planner: Planner
-    ) -> None:
-        header = before.header
-        self._top = top
+    def __init__(self, tree: Tree, planner: Planner) -> None:
+        self._tree = tree
         self._planner = planner
-        self._excludes = excludes_for(top, everything=header.everything, further=header.excludes)
-        self._out = {*ALWAYS_OUT, *own_places(top, repository.root)}
-        self._companions: set[str] = set()
 
     def walk(self) -> Iterator[Found]:
         """What is there, parents first; what cannot be looked at counts as not there."""
-        if not long_path(self._top).is_dir():
+        if not long_path(self._tree.path).is_dir():
             return
-        yield from walk(self._top, skip=self._skip, on_error=lambda *_: None)
+        yield from walk(self._tree.path, skip=self._skip, on_error=lambda *_: None)
 
     def compare(self, entry: Entry | None, found: Found) -> Difference | None:
         size = found.status.st_size if found.is_file else 0
-        path = printable(found.path)
+        path = self._tree.shown(found.path)
         if entry is None:
             return Difference(path, "added", 0, size)
         if entry.capture == "sqlite":
-            self._companions.update(entry.path + suffix for suffix in COMPANIONS)
+            self._tree.companions.update(entry.path + suffix for suffix in COMPANIONS)
         change = self._change(entry, found)
         return None if change is None else Difference(path, change, entry.size, size)
 
@@ -88,9 +90,7 @@ class _Now:
         return None if stat.S_IMODE(found.status.st_mode) == entry.mode else "mode"
 
     def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
-        if path in self._out or is_temporary(item.name) or path in self._companions:
-            return True
-        return self._excludes(path, item.name, item.is_dir(follow_symlinks=False))
+        return self._tree.ignores(path, item.name) or self._tree.excludes(path, item)
 
 
 def _kind(found: Found) -> str:
@@ -112,8 +112,8 @@ def _entries(snapshot: Snapshot) -> _Before:
     return {(entry.root, entry.path): entry for entry in _held(snapshot)}
 
 
-def _compare(old: Entry | None, new: Entry) -> Difference | None:
-    path = printable(new.path)
+def _compare(old: Entry | None, new: Entry, roots: Sequence[Root]) -> Difference | None:
+    path = shown(new, roots)
     if old is None:
         return Difference(path, "added", 0, new.size)
     change: Change | None = None
@@ -128,8 +128,8 @@ def _compare(old: Entry | None, new: Entry) -> Difference | None:
     return None if change is None else Difference(path, change, old.size, new.size)
 
 
-def _removed(left: _Before) -> Iterator[Difference]:
-    return (Difference(printable(entry.path), "removed", entry.size) for entry in left.values())
+def _removed(left: _Before, roots: Sequence[Root]) -> Iterator[Difference]:
+    return (Difference(shown(entry, roots), "removed", entry.size) for entry in left.values())
 
 
 def _sorted(differences: Iterable[Difference]) -> list[Difference]:

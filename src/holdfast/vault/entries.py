@@ -14,7 +14,8 @@ import msgspec
 
 FORMAT_VERSION = 1
 
-_SECOND = 1_000_000_000  # ns
+SECOND = 1_000_000_000
+"""In nanoseconds."""
 
 Kind = Literal["file", "folder", "link", "fifo", "socket", "device", "excluded"]
 
@@ -50,12 +51,12 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     @property
     def mtime_ns(self) -> int:
         """The time of the last change of the content, in ns of the epoch."""
-        return self.mtime * _SECOND + self.mtime_nanos
+        return self.mtime * SECOND + self.mtime_nanos
 
     @property
     def ctime_ns(self) -> int:
         """The time of the last change of content or status, in ns (Windows: of its making)."""
-        return self.ctime * _SECOND + self.ctime_nanos
+        return self.ctime * SECOND + self.ctime_nanos
 
     @property
     def on_disk(self) -> tuple[int, int, int, int]:
@@ -114,13 +115,13 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
     @property
     def started_ns(self) -> int:
         """When it began, in ns of the epoch, exact to a microsecond."""
-        return int(self.started_at.timestamp() * _SECOND)
+        return int(self.started_at.timestamp() * SECOND)
 
 
 def from_status(path: str, kind: Kind, status: os.stat_result) -> Entry:
     """The entry of `path` as `os.lstat` sees it, still without content."""
-    mtime, mtime_nanos = divmod(status.st_mtime_ns, _SECOND)
-    ctime, ctime_nanos = divmod(status.st_ctime_ns, _SECOND)
+    mtime, mtime_nanos = divmod(status.st_mtime_ns, SECOND)
+    ctime, ctime_nanos = divmod(status.st_ctime_ns, SECOND)
     return Entry(
         path=path,
         kind=kind,

@@ -53,6 +53,10 @@ class Excludes:
         self._suffixes, matched = _suffixes(matched, ordered)
         self._rules = GitIgnoreSpec.from_lines(matched) if matched else None
 
+    def __bool__(self) -> bool:
+        """Whether anything at all is left out."""
+        return bool(self.patterns)
+
     def __call__(self, path: str, name: str, is_folder: bool) -> bool:
         """Whether `path`, whose last part is `name`, is left out."""
         if name in self._names or (is_folder and name in self._folders):

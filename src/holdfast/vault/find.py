@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from fnmatch import translate
 
 from holdfast.errors import HoldfastError, NewerFormatError, NotFoundError
-from holdfast.vault.entries import Entry, printable
+from holdfast.vault.coverage import shown
+from holdfast.vault.entries import Entry
 from holdfast.vault.reports import Finding, FindReport, FoundVersion
 from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot, list_snapshots
@@ -21,9 +22,11 @@ def find(repository: Repository, pattern: str) -> FindReport:
     findings = []
     for info in list_snapshots(repository):
         try:
-            for entry in Snapshot(repository, info.id).entries():
-                if entry.kind != "excluded" and matches(entry.path):
-                    held.setdefault(_version(entry), []).append(info.id)
+            snapshot = Snapshot(repository, info.id)
+            for entry in snapshot.entries():
+                path = shown(entry, snapshot.header.roots)
+                if entry.kind != "excluded" and matches(path):
+                    held.setdefault(_version(path, entry), []).append(info.id)
         except NewerFormatError:
             raise
         except NotFoundError:
@@ -42,15 +45,15 @@ def _matcher(pattern: str) -> Callable[[str], object]:
     return lambda path: match(path.rpartition("/")[2])
 
 
-def _version(entry: Entry) -> _Key:
+def _version(path: str, entry: Entry) -> _Key:
     if entry.kind == "folder":
-        return entry.path, entry.kind, (), None, 0
+        return path, entry.kind, (), None, 0
     if entry.kind == "link":
-        return entry.path, entry.kind, (), entry.target, 0
-    return entry.path, entry.kind, (*entry.chunks, str(entry.size)), None, entry.mtime
+        return path, entry.kind, (), entry.target, 0
+    return path, entry.kind, (*entry.chunks, str(entry.size)), None, entry.mtime
 
 
 def _found(key: _Key, snapshots: list[str]) -> FoundVersion:
     path, kind, chunks, _, mtime = key
     size = int(chunks[-1]) if chunks else 0
-    return FoundVersion(printable(path), kind, size, datetime.fromtimestamp(mtime, UTC), snapshots)
+    return FoundVersion(path, kind, size, datetime.fromtimestamp(mtime, UTC), snapshots)

@@ -1,10 +1,11 @@
 """The snapshot before: which files need not be read again."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from holdfast.vault.capture import SETTLED_NS, at_rest
-from holdfast.vault.entries import Entry
+from holdfast.vault.coverage import Tree
+from holdfast.vault.entries import SECOND, Entry
 from holdfast.vault.index import Index
 from holdfast.vault.snapshots import Snapshot
 
@@ -25,43 +26,41 @@ class Parent:
         self._entries: Iterator[Entry] = iter(()) if snapshot is None else snapshot.entries()
         self._current = next(self._entries, None)
 
-    def unchanged(
-        self, path: str, place_of: Callable[[str], str], status: os.stat_result
-    ) -> Entry | None:
-        """The entry of the file `path` if that still holds, and its chunks are in the vault.
-
-        `place_of` tells where a path is on disk.
-        """
-        entry = self._find(path)
+    def unchanged(self, tree: Tree, path: str, status: os.stat_result) -> Entry | None:
+        """The entry of the file `path` of `tree` if that holds, and its chunks are in the vault."""
+        entry = self._find(tree.number, path)
         if entry is None or entry.kind != "file":
             return None
-        same = entry.on_disk == (
-            status.st_size,
-            status.st_mtime_ns,
-            status.st_ctime_ns,
-            status.st_ino,
-        )
-        if not same or max(entry.mtime_ns, entry.ctime_ns) >= self._trusted_before:
+        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        # As `entry.on_disk`, but this is done for every file of every snapshot.
+        if (
+            entry.inode != status.st_ino
+            or (entry.size if entry.source_size is None else entry.source_size) != status.st_size
+            or entry.mtime * SECOND + entry.mtime_nanos != mtime
+            or entry.ctime * SECOND + entry.ctime_nanos != ctime
+            or mtime >= self._trusted_before
+            or ctime >= self._trusted_before
+        ):
             return None
-        if entry.capture == "sqlite" and not at_rest(place_of(path)):
+        if entry.capture == "sqlite" and not at_rest(tree.place(path)):
             return None
         for chunk in entry.chunks:
             if chunk not in self._index:
                 return None
         return entry
 
-    def _find(self, path: str) -> Entry | None:
+    def _find(self, root: int, path: str) -> Entry | None:
         entry = self._current
-        if entry is not None and entry.path != path:
-            wanted = _order(path)
-            while entry is not None and _order(entry.path) < wanted:
+        if entry is not None and (entry.path != path or entry.root != root):
+            wanted = _order(root, path)
+            while entry is not None and _order(entry.root, entry.path) < wanted:
                 entry = self._current = next(self._entries, None)
-        if entry is None or entry.path != path:
+        if entry is None or entry.path != path or entry.root != root:
             return None
         self._current = next(self._entries, None)
         return entry
 
 
-def _order(path: str) -> tuple[list[str], str]:
+def _order(root: int, path: str) -> tuple[int, list[str], str]:
     *folders, name = path.split("/")
-    return folders, name
+    return -root, folders, name  # the last root is walked first

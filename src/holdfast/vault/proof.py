@@ -12,7 +12,7 @@ from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, remove_tree
 from holdfast.durable.names import long_path
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry, printable
+from holdfast.vault.entries import Entry, Root, printable
 from holdfast.vault.index import Index
 from holdfast.vault.reports import Finding, Proof
 from holdfast.vault.repository import Repository
@@ -26,19 +26,22 @@ def prove(
     index: Index,
     snapshot: str,
     sample: Sequence[tuple[Entry, bool]],
-    root: Path | None,
+    roots: Sequence[Root],
 ) -> tuple[Proof | None, list[Finding]]:
     """Restore `sample` and compare it; the proof is recorded if all is right.
 
-    An entry marked True is also compared with the file below `root`, if that is as it was when the
-    snapshot was taken. Every restored file is compared with its hashes, and every database is
+    An entry marked True is also compared with the file below its root, if that is as it was when
+    the snapshot was taken. Every restored file is compared with its hashes, and every database is
     checked by SQLite.
     """
     make_folder(repository.scratch, private=True)
     scratch = Path(tempfile.mkdtemp(prefix="proof-", dir=repository.scratch))
     try:
         with ChunkReader(repository, index) as reader:
-            findings = _restore(reader, snapshot, sample, root, scratch)
+            findings = []
+            for number, root in enumerate(roots):
+                part = [chosen for chosen in sample if chosen[0].root == number]
+                findings += _restore(reader, snapshot, part, root, scratch / str(number))
     finally:
         remove_tree(scratch)
     if findings:
@@ -69,7 +72,7 @@ def _restore(
     reader: ChunkReader,
     snapshot: str,
     sample: Sequence[tuple[Entry, bool]],
-    root: Path | None,
+    root: Root,
     scratch: Path,
 ) -> list[Finding]:
     where = f"snapshots/{snapshot}.jsonl.zst"
@@ -80,7 +83,7 @@ def _restore(
     for entry, compare in sample:
         if printable(entry.path) in failed:
             continue
-        source = root / entry.path if root is not None and compare else None
+        source = Path(root.path) / entry.path if compare else None
         problem = _difference(entry, long_path(scratch) / entry.path, source)
         if problem is not None:
             problems.append((printable(entry.path), problem))

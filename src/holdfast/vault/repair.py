@@ -15,7 +15,8 @@ from holdfast.durable.locks import Lock
 from holdfast.durable.names import long_path
 from holdfast.errors import CorruptError, HoldfastError, NewerFormatError, NotFoundError
 from holdfast.vault.capture import Capture, ChangingError
-from holdfast.vault.entries import Entry, printable
+from holdfast.vault.coverage import shown
+from holdfast.vault.entries import Entry
 from holdfast.vault.failing import visit
 from holdfast.vault.index import FrameRecord, read_fragment
 from holdfast.vault.packs import PackWriter
@@ -195,16 +196,17 @@ class _Repair:
         for identity in repository.identities(repository.snapshots):
             where = f"snapshots/{identity}.jsonl.zst"
             try:
+                snapshot = Snapshot(repository, identity)
                 paths = [
-                    entry.path
-                    for entry in Snapshot(repository, identity).entries()
+                    shown(entry, snapshot.header.roots)
+                    for entry in snapshot.entries()
                     if not lost.isdisjoint(entry.chunks)
                 ]
             except HoldfastError:
                 continue  # named before
             for path in paths[:_NAMED]:
                 problem = "part of its content is lost: no pack and no file on disk has it"
-                self.findings.append(Finding(where, problem, identity, printable(path)))
+                self.findings.append(Finding(where, problem, identity, path))
             if len(paths) > _NAMED:
                 more = f"{len(paths) - _NAMED} more files lost content"
                 self.findings.append(Finding(where, more, identity))

@@ -13,7 +13,10 @@ Progress = Callable[[int, int], None]
 
 
 class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
-    """One snapshot of a vault; `damage` says why its header cannot be read (then times are 0)."""
+    """One snapshot of a vault; `damage` says why its header cannot be read (then times are 0).
+
+    `root` is the workspace it was taken of, `home` the home whose files it holds too, if any.
+    """
 
     id: str
     started_at: datetime
@@ -22,6 +25,7 @@ class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
     workspace_id: str = ""
     workspace_name: str = ""
     root: str = ""
+    home: str = ""
     tags: list[str] = []
     parent: str | None = None
     totals: Totals = msgspec.field(default_factory=Totals)

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder
-from holdfast.durable.quarantine import Quarantine
+from holdfast.durable.quarantine import Collection, Quarantine
 from holdfast.durable.staged import StagedFile
 from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, StorageError, storage_error
@@ -26,6 +26,7 @@ from holdfast.vault.plan import Planner, Step
 from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
 
 _TELL_EVERY = 64  # files
+_TOGETHER = 16  # replaced files; more of them are one entry in quarantine, for speed
 _FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
@@ -70,6 +71,7 @@ class Restorer:
     quarantined: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     _size_done: int = 0
+    _collection: Collection | None = None
 
     def __post_init__(self) -> None:
         self._planner = Planner(self.target, self.reader.index, self.settled_before)
@@ -82,6 +84,10 @@ class Restorer:
         """Do what was planned. What fails is in `problems`; a full disk raises `StorageError`."""
         if self.quarantine is None and any(s.action in ("replace", "conflict") for s in steps):
             raise RefusedError("files would be replaced, and no quarantine was given to keep them")
+        replaced = sum(step.action in ("replace", "conflict") for step in steps)
+        if self.quarantine is not None and replaced > _TOGETHER:
+            self._collection = self.quarantine.collect(self.target, reason=self.reason)
+            self.quarantined.append(self._collection.entry.id)
         for folder in ("", *self._planner.implicit):
             make_folder(self.target / folder)
         self._make_folders(steps)
@@ -191,6 +197,9 @@ class Restorer:
     def _set_aside(self, path: str) -> None:
         if self.quarantine is None:
             raise RefusedError("something is in the way", path=self.target / path)
+        if self._collection is not None:
+            self._collection.take(self.target / path)
+            return
         taken = self.quarantine.take(self.target / path, reason=self.reason)
         self.quarantined.append(taken.id)
 

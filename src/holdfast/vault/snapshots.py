@@ -32,7 +32,9 @@ class SnapshotWriter:
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
         self._compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
-        self._stream = self._compressor.compressobj()
+        # In a thread of its own, beside the walk.
+        stream = zstandard.ZstdCompressor(level=3, write_checksum=True, threads=1)
+        self._stream = stream.compressobj()
         self._pieces: list[bytes] = []
         self._batch: list[Entry] = []
         self.count = 0
@@ -118,6 +120,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         workspace_name=header.workspace_name,
         root=header.roots[0].path if header.roots else "",
         tags=header.tags,
+        home=next((root.path for root in header.roots if root.name == "home"), ""),
         parent=header.parent,
         totals=header.totals,
         problems=header.problems,

@@ -57,6 +57,7 @@ class Vault:
         self,
         root: Path,
         *,
+        home: Path | None = None,
         excludes: Sequence[str] = (),
         tags: Sequence[str] = (),
         everything: bool = False,
@@ -66,15 +67,23 @@ class Vault:
     ) -> SnapshotReport:
         """Take a snapshot of the folder `root` and prove it by a sampled restore.
 
-        `excludes` are further gitignore patterns; with `everything` the default ones and
-        ``.holdfastignore`` do not count. What cannot be read is in the snapshot's `problems`. When
-        this returns, the snapshot survives a power cut. Raises `NotFoundError`, `UsageError`,
-        `StorageError`, `UnreadableError`.
+        Of the folder `home` it holds `HOME_ITEMS` (see `vault.coverage`), which go first; secrets
+        in clear are never among them. `excludes` are further gitignore patterns; with `everything`
+        the default ones and ``.holdfastignore`` do not count. What cannot be read is in the
+        snapshot's `problems`. When this returns, the snapshot survives a power cut. Raises
+        `NotFoundError`, `UsageError`, `StorageError`, `UnreadableError`.
         """
         from holdfast.vault.create import Order, take_snapshot
 
         order = Order(
-            root.absolute(), excludes, tags, everything, workspace_id, workspace_name, progress
+            root.absolute(),
+            None if home is None else home.absolute(),
+            excludes,
+            tags,
+            everything,
+            workspace_id,
+            workspace_name,
+            progress,
         )
         return take_snapshot(self._repository, order)
 
@@ -116,11 +125,15 @@ class Vault:
         paths: Sequence[str] = (),
         *,
         to: Path,
+        home: Path | None = None,
         quarantine: Quarantine | None = None,
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> RestoreReport:
         """Bring all files, or those at and below `paths`, back below the folder `to`.
+
+        Files of the home come back only when named, as ``~/.claude.json`` or ``~`` for all of them;
+        they go below the folder `home`.
 
         What would be overwritten goes to `quarantine` first; without one that is refused before
         anything is changed. What the snapshot does not have is left alone. With `dry_run` only the
@@ -128,28 +141,10 @@ class Vault:
         durability ``process``. Raises `NotFoundError`, `RefusedError`, `UnreadableError`,
         `StorageError` when the disk is full; what else goes wrong is in the report's `problems`.
         """
-        from holdfast.vault.chunks import ChunkReader
-        from holdfast.vault.index import Index
-        from holdfast.vault.restore import Restorer, select
+        from holdfast.vault.restoration import Wish, restore
 
-        identity = self.resolve(ref)
-        snapshot = Snapshot(self._repository, identity)
-        entries = select(snapshot.entries(), paths)
-        index = Index()
-        index.load(self._repository)
-        with ChunkReader(self._repository, index) as reader:
-            restorer = Restorer(
-                reader,
-                to.absolute(),
-                settled_before=snapshot.header.started_ns,
-                quarantine=quarantine,
-                reason=f"replaced by the restore of snapshot {identity[:12]}",
-                progress=progress,
-            )
-            steps = restorer.plan(entries)
-            if not dry_run:
-                restorer.carry_out(steps)
-            return restorer.report(identity, steps, dry_run=dry_run)
+        wish = Wish(paths, to, home, quarantine, dry_run, progress)
+        return restore(self._repository, self.resolve(ref), wish)
 
     def diff(self, before: str, after: str | None = None) -> list[Difference]:
         """What changed from the snapshot `before` to `after`, or to now when that is None.

@@ -11,7 +11,8 @@ from blake3 import blake3
 from holdfast.durable.names import long_path
 from holdfast.errors import HoldfastError, NewerFormatError
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.entries import Entry, printable
+from holdfast.vault.coverage import shown
+from holdfast.vault.entries import Entry
 from holdfast.vault.index import Index
 from holdfast.vault.proof import prove, record
 from holdfast.vault.reports import Finding, Progress, VerifyReport
@@ -68,7 +69,8 @@ def _check_snapshot(
         problem = _missing(entry, index, damaged)
         if problem is not None:
             if len(findings) < _NAMED:
-                findings.append(Finding(where, problem, identity, printable(entry.path)))
+                path = shown(entry, snapshot.header.roots)
+                findings.append(Finding(where, problem, identity, path))
             else:
                 more += 1
             continue
@@ -78,8 +80,8 @@ def _check_snapshot(
             sample[at : at + 1] = [entry]
     if more:
         findings.append(Finding(where, f"{more} more files are damaged", identity))
-    root = Path(snapshot.header.roots[0].path) if snapshot.header.roots else None
-    proof, wrong = prove(repository, index, identity, [(entry, True) for entry in sample], root)
+    compared = [(entry, True) for entry in sample]
+    proof, wrong = prove(repository, index, identity, compared, snapshot.header.roots)
     if full and proof is not None and not findings:
         record(repository, identity, sample, full=True)
     return len(sample), findings + wrong

@@ -1,0 +1,73 @@
+"""What of a tree a snapshot covers: a workspace whole, of a home only what belongs to the work.
+
+Every root of a snapshot has a number and a name. Paths of the home are shown with ``~/`` before.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from holdfast.durable.files import is_temporary
+from holdfast.durable.names import is_within, long_path
+from holdfast.vault.entries import Entry, Root, printable
+from holdfast.vault.excludes import excludes_for
+
+WORKSPACE, HOME = "workspace", "home"
+
+HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig", ".mcp.json")
+"""What is taken of a home: how the person's shell, git and agents are set up."""
+
+# Never part of a snapshot, not even with `everything`.
+_OUT = {
+    WORKSPACE: (".holdfast/quarantine", ".holdfast/locks"),  # about this machine's present
+    HOME: (".claude/.credentials.json",),  # a secret, which must not be stored in clear
+}
+
+
+class Tree:
+    """One root, and what of it is taken."""
+
+    def __init__(
+        self, number: int, root: Root, vault: Path, *, everything: bool, excludes: Sequence[str]
+    ) -> None:
+        self.number = number
+        self.root = root
+        self.path = Path(root.path)
+        self.companions: set[str] = set()  # logs of databases, which are captured with those
+        self._home = root.name == HOME
+        self._top = str(long_path(self.path))
+        self._excludes = excludes_for(self.path, everything=everything, further=excludes)
+        self._out = {*_OUT.get(root.name, ()), *_own_place(self.path, vault)}
+
+    def ignores(self, path: str, name: str) -> bool:
+        """Whether the path is no concern of snapshots, and not even mentioned in them."""
+        if self._home and "/" not in path and path not in HOME_ITEMS:
+            return True
+        return path in self._out or is_temporary(name) or path in self.companions
+
+    def excludes(self, path: str, item: os.DirEntry[str]) -> bool:
+        """Whether the path is left out by a rule, which the snapshot mentions."""
+        if not self._excludes:
+            return False
+        return self._excludes(path, item.name, item.is_dir(follow_symlinks=False))
+
+    def place(self, path: str) -> str:
+        """Where `path` is, as the system calls it."""
+        return os.path.join(self._top, path.replace("/", os.sep))  # noqa: PTH118
+
+    def shown(self, path: str) -> str:
+        """`path` as people are shown it."""
+        return f"~/{printable(path)}" if self._home else printable(path)
+
+
+def shown(entry: Entry, roots: Sequence[Root]) -> str:
+    """The path of `entry` as people are shown it and name it."""
+    path = printable(entry.path)
+    return f"~/{path}" if roots[entry.root].name == HOME else path
+
+
+def _own_place(root: Path, vault: Path) -> list[str]:
+    """The vault's path relative to `root`, if it lies in it."""
+    if not is_within(vault, root):
+        return []
+    return [Path(os.path.realpath(vault)).relative_to(os.path.realpath(root)).as_posix()]

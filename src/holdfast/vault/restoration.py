@@ -1,0 +1,115 @@
+"""A restore of a whole snapshot: the workspace's paths to one folder, the home's to another."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from holdfast.durable.quarantine import Quarantine
+from holdfast.errors import NotFoundError
+from holdfast.vault.chunks import ChunkReader
+from holdfast.vault.coverage import HOME
+from holdfast.vault.entries import Entry, Problem
+from holdfast.vault.index import Index
+from holdfast.vault.plan import Step
+from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
+from holdfast.vault.repository import Repository
+from holdfast.vault.restore import Restorer, select
+from holdfast.vault.snapshots import Snapshot
+
+_AT_HOME = "~"
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What `Vault.restore` was told."""
+
+    paths: Sequence[str]
+    to: Path
+    home: Path | None
+    quarantine: Quarantine | None
+    dry_run: bool
+    progress: Progress | None
+
+
+class _Part(NamedTuple):
+    """One root's share of the restore; `prefix` goes before its paths when they are shown."""
+
+    restorer: Restorer
+    steps: list[Step]
+    prefix: str
+
+
+def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
+    """Bring back what `wish` names; see `Vault.restore`."""
+    snapshot = Snapshot(repository, identity)
+    index = Index()
+    with ExitStack() as stack:
+        chosen = list(_choose(snapshot, wish))
+        index.load(repository)
+        reader = stack.enter_context(ChunkReader(repository, index))
+        parts = []
+        for entries, target, prefix in chosen:
+            restorer = Restorer(
+                reader,
+                target.absolute(),
+                settled_before=snapshot.header.started_ns,
+                quarantine=wish.quarantine,
+                reason=f"replaced by the restore of snapshot {identity[:12]}",
+                progress=wish.progress,
+            )
+            parts.append(_Part(restorer, restorer.plan(entries), prefix))
+        if not wish.dry_run:
+            for part in parts:
+                part.restorer.carry_out(part.steps)
+        return _joined([_report(part, identity, wish) for part in parts])
+
+
+def _choose(snapshot: Snapshot, wish: Wish) -> Iterator[tuple[list[Entry], Path, str]]:
+    """The entries of each root that are wanted, where they go, and how their paths are shown.
+
+    Raises `NotFoundError` for a path that the snapshot does not have.
+    """
+    at_home = [path for path in wish.paths if path == _AT_HOME or path.startswith(_AT_HOME + "/")]
+    elsewhere = [path for path in wish.paths if path not in at_home]
+    homes = {n for n, root in enumerate(snapshot.header.roots) if root.name == HOME}
+    workspace: list[Entry] = []
+    home: list[Entry] = []
+    for entry in snapshot.entries():
+        (home if entry.root in homes else workspace).append(entry)
+    if at_home:
+        if wish.home is None or not homes:
+            raise NotFoundError("the snapshot holds no files of a home", path=at_home[0])
+        yield select(home, [path[1:] or "." for path in at_home]), wish.home, "~/"
+    if elsewhere or not at_home:
+        yield select(workspace, elsewhere), wish.to, ""
+
+
+def _report(part: _Part, identity: str, wish: Wish) -> RestoreReport:
+    report = part.restorer.report(identity, part.steps, dry_run=wish.dry_run)
+    if not part.prefix:
+        return report
+    return msgspec.structs.replace(
+        report,
+        plan=[
+            PlannedPath(part.prefix + each.path, each.action, each.newer) for each in report.plan
+        ],
+        problems=[Problem(part.prefix + each.path, each.reason) for each in report.problems],
+    )
+
+
+def _joined(reports: list[RestoreReport]) -> RestoreReport:
+    last = reports[-1]
+    return msgspec.structs.replace(
+        last,
+        plan=[each for report in reports for each in report.plan],
+        created=sum(report.created for report in reports),
+        replaced=sum(report.replaced for report in reports),
+        unchanged=sum(report.unchanged for report in reports),
+        size=sum(report.size for report in reports),
+        quarantined=[each for report in reports for each in report.quarantined],
+        problems=[each for report in reports for each in report.problems],
+    )
