@@ -169,10 +169,10 @@ class _Repair:
 
     def _replace(self) -> None:
         """Publish the new index, then remove what is damaged; it has been kept."""
-        if self.new_records:
-            publish_records(self.repository, self.new_records)
+        new = publish_records(self.repository, self.new_records) if self.new_records else None
         for relative in self.bad_fragments:
-            remove(self.repository.root / relative)
+            if _identity(relative) != new:  # made again byte for byte: the same name, sound now
+                remove(self.repository.root / relative)
         gone = self.listed.keys() - self.repository.pack_sizes().keys()
         bad = {_identity(relative): relative for relative in self.bad_packs}
         for pack in self.published:
@@ -213,7 +213,7 @@ class _Repair:
 
 
 def _identity(relative: str) -> str:
-    """The pack's id, from its path in the vault."""
+    """The id of a pack or a fragment, from its path in the vault."""
     return Path(relative).name.partition(".")[0]
 
 
