@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from holdfast.durable.quarantine import Quarantine
 from holdfast.errors import NotFoundError, RefusedError
-from holdfast.vault import Vault
+from holdfast.vault import RestoreReport, Vault
 from holdfast.vault.entries import Entry, Header, Root, Totals
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.repository import Repository
@@ -207,3 +207,22 @@ def test_many_replaced_files_are_one_entry_in_quarantine(tmp_path: Path, vault: 
     assert {path.read_bytes() for path in kept.iterdir()} == {b"edited %d" % n for n in range(40)}
     vault.restore("latest", to=tree, quarantine=quarantine)
     assert len(quarantine.list_entries()) == 1
+
+
+def test_the_plan_is_shown_before_anything_changes(
+    tmp_path: Path, tree: Path, vault: Vault
+) -> None:
+    (tree / "large.bin").write_bytes(b"edited")
+    shown: list[str] = []
+
+    def refuse(plan: RestoreReport) -> None:
+        assert plan.dry_run
+        shown.extend(each.path for each in plan.plan)
+        raise RefusedError("no")
+
+    quarantine = Quarantine(tmp_path / "quarantine")
+    with pytest.raises(RefusedError, match="no"):
+        vault.restore("latest", to=tree, quarantine=quarantine, consent=refuse)
+    assert shown == ["large.bin"]
+    assert (tree / "large.bin").read_bytes() == b"edited"
+    assert quarantine.list_entries() == []

@@ -92,7 +92,7 @@ def test_what_is_forgotten_can_be_taken_back_until_the_prune(tree: Path, vault: 
 
 def test_prune_waits_for_the_grace_and_then_frees(tmp_path: Path, tree: Path, vault: Vault) -> None:
     first = vault.snapshot(tree).snapshot.id
-    write(tree / "large.bin", os.urandom(9 << 20))
+    (tree / "large.bin").write_bytes(os.urandom(9 << 20))
     vault.snapshot(tree)
     before = facts(tree)
     held = stored(vault)
@@ -181,7 +181,7 @@ def test_prune_refuses_what_it_cannot_read(tree: Path, vault: Vault) -> None:
 
 def test_many_small_packs_are_joined(tmp_path: Path, tree: Path, vault: Vault) -> None:
     for number in range(18):
-        write(tree / "changing", b"%d" % number)
+        (tree / "changing").write_bytes(b"%d" % number)
         vault.snapshot(tree, tags=[str(number)])
     before = len(stored(vault))
     assert len(vault.prune(grace=0).rewritten) >= 16
@@ -196,7 +196,7 @@ def test_a_full_disk_during_a_prune_harms_nothing(tree: Path, vault: Vault) -> N
     from holdfast.errors import StorageError
 
     first = vault.snapshot(tree).snapshot.id
-    write(tree / "large.bin", os.urandom(9 << 20))
+    (tree / "large.bin").write_bytes(os.urandom(9 << 20))
     vault.snapshot(tree)
     vault.forget([first])
     with armed("files.temporary.written=error:ENOSPC"), pytest.raises(StorageError, match="space"):
@@ -212,7 +212,7 @@ def test_diff_between_snapshots_and_now(tmp_path: Path) -> None:
     vault = Vault.create(tmp_path / "vault")
     first = vault.snapshot(tree).snapshot.id
     assert vault.diff(first) == []
-    write(tree / "changed", b"changeD")
+    (tree / "changed").write_bytes(b"changeD")
     (tree / "gone").unlink()
     write(tree / "new", b"12")
     (tree / "same").touch()

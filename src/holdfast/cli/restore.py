@@ -1,5 +1,6 @@
 """``holdfast restore``: files back from a snapshot."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,23 +52,24 @@ def restore(
     identity = vault.resolve(snapshot)
     home = workspace.layout.home
     paths = tuple(_named(path, home) for path in paths)
-    plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
     if dry_run:
+        plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
         terminal.emit(_document(plan), lambda: _plan_text(plan))
         return 0 if plan.healthy else 1
-    if plan.replaced:
-        newer = sum(step.newer for step in plan.plan)
-        question = f"Replace {plan.replaced} files in {target} ({newer} newer than the snapshot)?"
-        if not yes:
-            terminal.note(_plan_text(plan, only_replaced=True))
-        terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
-    with Bar("Restore", terminal) as bar:
+    bar = Bar("Restore", terminal)
+    with ExitStack() as stack:
+
+        def ask(plan: "RestoreReport") -> None:
+            _ask(terminal, plan, yes=yes)
+            stack.enter_context(bar)
+
         report = vault.restore(
             identity,
             paths,
             to=target,
             home=home,
             quarantine=workspace.quarantine,
+            consent=ask,
             progress=bar.update,
         )
     for problem in report.problems:
@@ -79,6 +81,16 @@ def restore(
         f"{report.unchanged} unchanged{kept}",
     )
     return 0 if report.healthy else 1
+
+
+def _ask(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
+    """Go on if nothing is replaced, or `yes`, or a person agrees; else `RefusedError`."""
+    if not plan.replaced or yes:
+        return
+    newer = sum(step.newer for step in plan.plan)
+    question = f"Replace {plan.replaced} files in {plan.target} ({newer} newer than the snapshot)?"
+    terminal.note(_plan_text(plan, only_replaced=True))
+    terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
 
 
 def _named(path: str, home: Path) -> str:

@@ -18,6 +18,7 @@ import msgspec
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, remove, sync_folder
 from holdfast.durable.locks import Lock
+from holdfast.durable.names import long_path
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.vault import packs as writing
 from holdfast.vault.chunks import ChunkReader
@@ -162,7 +163,8 @@ class _Prune:
         orphans = set()
         for pack in sizes.keys() - index.pack_sizes.keys() - self.repository.condemned_packs():
             try:
-                age = time.time() - self.repository.pack_path(pack).stat().st_mtime
+                path = long_path(self.repository.pack_path(pack))
+                age = time.time() - path.stat().st_mtime
             except FileNotFoundError:
                 continue
             if age > self.grace:

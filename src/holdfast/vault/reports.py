@@ -82,6 +82,10 @@ class VerifyReport(msgspec.Struct, rename="camel", frozen=True):
 Action = Literal["create", "replace", "unchanged", "conflict", "skip"]
 
 
+Consent = Callable[["RestoreReport"], None]
+"""Called with the plan before anything is changed; whatever it raises ends the restore there."""
+
+
 class PlannedPath(msgspec.Struct, rename="camel", frozen=True):
     """What a restore does with one path. `newer`: what is there was changed after the snapshot.
 

@@ -15,7 +15,7 @@ from holdfast.vault.coverage import HOME
 from holdfast.vault.entries import Entry, Problem
 from holdfast.vault.index import Index
 from holdfast.vault.plan import Step
-from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
+from holdfast.vault.reports import Consent, PlannedPath, Progress, RestoreReport
 from holdfast.vault.repository import Repository
 from holdfast.vault.restore import Restorer, select
 from holdfast.vault.snapshots import Snapshot
@@ -33,6 +33,7 @@ class Wish:
     quarantine: Quarantine | None
     dry_run: bool
     progress: Progress | None
+    consent: Consent | None
 
 
 class _Part(NamedTuple):
@@ -62,10 +63,13 @@ def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
                 progress=wish.progress,
             )
             parts.append(_Part(restorer, restorer.plan(entries), prefix))
-        if not wish.dry_run:
-            for part in parts:
-                part.restorer.carry_out(part.steps)
-        return _joined([_report(part, identity, wish) for part in parts])
+        if wish.dry_run:
+            return _joined(identity, parts, dry_run=True)
+        if wish.consent is not None:
+            wish.consent(_joined(identity, parts, dry_run=True))
+        for part in parts:
+            part.restorer.carry_out(part.steps)
+        return _joined(identity, parts, dry_run=False)
 
 
 def _choose(snapshot: Snapshot, wish: Wish) -> Iterator[tuple[list[Entry], Path, str]]:
@@ -88,8 +92,8 @@ def _choose(snapshot: Snapshot, wish: Wish) -> Iterator[tuple[list[Entry], Path,
         yield select(workspace, elsewhere), wish.to, ""
 
 
-def _report(part: _Part, identity: str, wish: Wish) -> RestoreReport:
-    report = part.restorer.report(identity, part.steps, dry_run=wish.dry_run)
+def _report(part: _Part, identity: str, *, dry_run: bool) -> RestoreReport:
+    report = part.restorer.report(identity, part.steps, dry_run=dry_run)
     if not part.prefix:
         return report
     return msgspec.structs.replace(
@@ -101,7 +105,8 @@ def _report(part: _Part, identity: str, wish: Wish) -> RestoreReport:
     )
 
 
-def _joined(reports: list[RestoreReport]) -> RestoreReport:
+def _joined(identity: str, parts: list[_Part], *, dry_run: bool) -> RestoreReport:
+    reports = [_report(part, identity, dry_run=dry_run) for part in parts]
     last = reports[-1]
     return msgspec.structs.replace(
         last,

@@ -10,6 +10,7 @@ from holdfast.durable.quarantine import Quarantine
 from holdfast.vault.entries import Entry, Header
 from holdfast.vault.proof import last_proof
 from holdfast.vault.reports import (
+    Consent,
     Difference,
     FindReport,
     ForgetReport,
@@ -128,6 +129,7 @@ class Vault:
         home: Path | None = None,
         quarantine: Quarantine | None = None,
         dry_run: bool = False,
+        consent: Consent | None = None,
         progress: Progress | None = None,
     ) -> RestoreReport:
         """Bring all files, or those at and below `paths`, back below the folder `to`.
@@ -137,13 +139,14 @@ class Vault:
 
         What would be overwritten goes to `quarantine` first; without one that is refused before
         anything is changed. What the snapshot does not have is left alone. With `dry_run` only the
-        plan is made. A restore that was interrupted is completed by the same call. Files are at
-        durability ``process``. Raises `NotFoundError`, `RefusedError`, `UnreadableError`,
-        `StorageError` when the disk is full; what else goes wrong is in the report's `problems`.
+        plan is made; `consent` is shown it before it is carried out. A restore that was interrupted
+        is completed by the same call. Files are at durability ``process``. Raises `NotFoundError`,
+        `RefusedError`, `UnreadableError`, `StorageError` when the disk is full; what else goes
+        wrong is in the report's `problems`.
         """
         from holdfast.vault.restoration import Wish, restore
 
-        wish = Wish(paths, to, home, quarantine, dry_run, progress)
+        wish = Wish(paths, to, home, quarantine, dry_run, progress, consent)
         return restore(self._repository, self.resolve(ref), wish)
 
     def diff(self, before: str, after: str | None = None) -> list[Difference]:
