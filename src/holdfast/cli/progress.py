@@ -1,24 +1,30 @@
-"""A progress line on standard error, only when a person watches it."""
+"""Progress on standard error: a moving line for a person, now and then a line of text in a pipe."""
 
 import sys
 import time
 from types import TracebackType
 from typing import Any
 
-from holdfast.cli.terminal import Terminal
+from holdfast.cli.terminal import Terminal, readable_size
+
+_EVERY = 0.1  # seconds between two updates of the moving line
+_EVERY_IN_A_PIPE = 10.0
 
 
 class Bar:
-    """``with Bar("Snapshot", terminal) as bar: work(progress=bar.update)``."""
+    """``with Bar("Snapshot", terminal) as bar: work(progress=bar.update)``; silent with --json."""
 
     def __init__(self, title: str, terminal: Terminal) -> None:
         self._title = title
-        self._shown = not terminal.json and sys.stderr.isatty()
+        self._silent = terminal.json
+        self._moving = not terminal.json and sys.stderr.isatty()
+        self._terminal = terminal
         self._status: Any = None
         self._began = self._last = time.monotonic()
 
     def __enter__(self) -> "Bar":
-        if self._shown:
+        self._began = self._last = time.monotonic()
+        if self._moving:
             from rich.console import Console
 
             self._status = Console(stderr=True).status(f"{self._title}…")
@@ -34,13 +40,35 @@ class Bar:
         if self._status is not None:
             self._status.stop()
 
-    def update(self, entries: int, size: int) -> None:
-        """`entries` and `size` (bytes) are done."""
+    def update(self, entries: int, size: int, expected: int = 0) -> None:
+        """`entries` and `size` bytes of `expected` (0: not known) are done."""
         now = time.monotonic()
-        if self._status is None or now - self._last < 0.1:
+        if self._silent or now - self._last < (_EVERY if self._moving else _EVERY_IN_A_PIPE):
             return
         self._last = now
-        megabytes = size / 1e6
-        rate = megabytes / max(now - self._began, 0.001)
-        text = f"{self._title}: {entries:,} done, {megabytes:,.0f} MB, {rate:,.0f} MB/s"
-        self._status.update(text)
+        text = f"{self._title}: {progress_text(entries, size, expected, now - self._began)}"
+        if self._status is not None:
+            self._status.update(text)
+        else:
+            self._terminal.note(text)
+
+
+def progress_text(entries: int, size: int, expected: int, seconds: float) -> str:
+    """What is done after `seconds`, how fast, and how long the rest takes at that rate."""
+    rate = size / max(seconds, 0.001)
+    text = f"{entries:,} done, {readable_size(size)}"
+    if expected > size:
+        text += f" of {readable_size(expected)} ({100 * size // expected} %)"
+    text += f", {readable_size(rate)}/s"
+    if expected > size and rate > 0:
+        text += f", {_readable_time((expected - size) / rate)} left"
+    return text
+
+
+def _readable_time(seconds: float) -> str:
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"

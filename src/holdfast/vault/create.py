@@ -1,53 +1,38 @@
-"""Taking a snapshot: walk, recognise what is unchanged, read the rest, publish, prove."""
+"""Taking a snapshot: go through the trees, store what is new, publish, prove."""
 
-import os
-import random
 import socket
-import stat
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from blake3 import blake3
 
-from holdfast.durable.files import make_folder, sweep_temporary
+from holdfast.durable.files import make_folder, remove, sweep_temporary
 from holdfast.durable.names import is_within, long_path
-from holdfast.durable.trees import Entry as Found
-from holdfast.durable.trees import walk
-from holdfast.engines.sqlite_copy import COMPANIONS
-from holdfast.errors import (
-    ConflictError,
-    HoldfastError,
-    NotFoundError,
-    UsageError,
-    storage_error,
-)
-from holdfast.vault.capture import Capture, ChangingError, Content
+from holdfast.errors import ConflictError, HoldfastError, NotFoundError, UsageError
+from holdfast.vault.capture import Capture
 from holdfast.vault.coverage import HOME, WORKSPACE, Tree
-from holdfast.vault.entries import (
-    FORMAT_VERSION,
-    Entry,
-    Header,
-    Kind,
-    Problem,
-    Root,
-    Totals,
-    from_status,
-)
+from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, Root
 from holdfast.vault.failing import visit
+from holdfast.vault.forget import forget
+from holdfast.vault.gather import Gathering
 from holdfast.vault.index import Index
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.parent import Parent
 from holdfast.vault.proof import prove
-from holdfast.vault.reports import Progress, SnapshotReport
+from holdfast.vault.reports import Progress, SnapshotInfo, SnapshotReport
 from holdfast.vault.repository import Repository
-from holdfast.vault.snapshots import Snapshot, SnapshotWriter, info_of, list_snapshots
+from holdfast.vault.snapshots import Snapshot, info_of, list_snapshots
 
-_SAMPLE = 5
-_TELL_EVERY = 500  # entries
+FIRST_PARTIAL = 2.0
+"""Seconds after which the first snapshot of a tree publishes what it has, as a partial one."""
+
+PARTIAL_EVERY = 300.0
+"""Seconds after which any other does, and again and again."""
 
 
 @dataclass(frozen=True)
@@ -81,72 +66,46 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         raise UsageError("a vault cannot hold itself", path=order.root)
     make_folder(repository.scratch, private=True)
     sweep_temporary(repository.scratch, older_than=86_400)
-    index = Index()
-    index.load(repository)
-    parent = Parent(_parent_snapshot(repository, order), index)
-    work = _Work(repository, order, index, parent)
+    earlier = [info for info in list_snapshots(repository) if info.root == str(order.root)]
+    work = _Work(repository, order, _newest_readable(repository, earlier))
     try:
-        work.walk()
-        stored = work.packs.finish() if work.packs is not None else 0
-        identity, header = work.publish(stored)
+        work.gather()
+        identity, header = work.publish()
     except BaseException:
-        if work.packs is not None:
-            work.packs.abort()
+        work.abort()
         raise
-    if work.packs is not None:
-        index = Index()  # what is proven is what was published
-        index.load(repository)
-    proof, findings = prove(repository, index, identity, work.sample.entries, order.roots)
+    work.drop_partial()
+    if partial := [info.id for info in earlier if info.partial]:
+        forget(repository, partial)
+    index = Index()  # what is proven is what was published
+    sample = work.sample()
+    index.load(repository, {chunk for entry, _ in sample for chunk in entry.chunks})
+    proof, findings = prove(repository, index, identity, sample, order.roots)
     seconds = time.monotonic() - began
     return SnapshotReport(info_of(identity, header), proof, findings, seconds)
 
 
-def _parent_snapshot(repository: Repository, order: Order) -> Snapshot | None:
-    """The newest readable snapshot of the same tree."""
-    place = str(order.root)
-    for info in reversed(list_snapshots(repository)):
-        if info.damage is None and info.root == place:
-            try:
-                return Snapshot(repository, info.id)
-            except HoldfastError:
-                continue  # damaged below its header: an older one serves as well
+def _newest_readable(repository: Repository, earlier: Sequence[SnapshotInfo]) -> Snapshot | None:
+    """The newest of the snapshots of the same tree; a partial one if there is no other."""
+    newest_first = list(reversed(earlier))
+    for info in sorted(newest_first, key=lambda info: info.partial):
+        try:
+            return Snapshot(repository, info.id)
+        except HoldfastError:
+            continue  # damaged below its header: an older one serves as well
     return None
-
-
-@dataclass
-class _Sample:
-    """A fair choice of the files read in this snapshot, or of the unchanged if none was read."""
-
-    fresh: list[Entry] = field(default_factory=list)
-    known: list[Entry] = field(default_factory=list)
-    seen: list[int] = field(default_factory=lambda: [0, 0])
-
-    @property
-    def entries(self) -> list[tuple[Entry, bool]]:
-        """Each with whether it was read just now."""
-        return [(entry, True) for entry in self.fresh] + [(entry, False) for entry in self.known]
-
-    def offer(self, entry: Entry, *, fresh: bool) -> None:
-        chosen = self.fresh if fresh else self.known
-        self.seen[fresh] += 1
-        if len(chosen) < _SAMPLE:
-            chosen.append(entry)
-        elif (at := int(random.random() * self.seen[fresh])) < _SAMPLE:  # noqa: S311
-            chosen[at] = entry
 
 
 class _Work:
     """One snapshot being taken."""
 
-    def __init__(self, repository: Repository, order: Order, index: Index, parent: Parent) -> None:
-        self.packs: PackWriter | None = None
-        self.sample = _Sample()
+    def __init__(self, repository: Repository, order: Order, parent: Snapshot | None) -> None:
+        self._partial: str | None = None
         self._repository = repository
         self._order = order
-        self._index = index
-        self._missing_before = index.pack_sizes.keys() - repository.pack_sizes().keys()
-        self._parent = parent
+        self._parent = Parent(repository, parent)
         self._started_ns = time.time_ns()
+        self._next_partial = time.monotonic() + (FIRST_PARTIAL if parent is None else PARTIAL_EVERY)
         self._trees = [
             Tree(
                 number,
@@ -157,32 +116,37 @@ class _Work:
             )
             for number, root in enumerate(order.roots)
         ]
-        self._tree = self._trees[0]
-        self._capture = Capture(self._store, repository.scratch)
-        self._writer = SnapshotWriter()
-        self._totals = Totals()
-        self._problems: list[Problem] = []
+        self._rules = _digest([tree.rules for tree in self._trees])
+        self._index: Index | None = None
+        self._packs: PackWriter | None = None
+        self._stored = 0
         self._added: set[str] = set()
-        self._twins: dict[str, Entry] = {}
+        self._relied_on = self._standing_packs()
+        # The parent's chunks were all there; while the packs are the same, they are there still.
+        header = self._parent.header
+        self._all_held = header is not None and header.packs == self._packs_digest()
+        self._gathering = Gathering(
+            self._parent,
+            Capture(self._store, repository.scratch),
+            holds=self._holds,
+            same_rules=header is not None and header.rules == self._rules,
+            progress=order.progress,
+        )
 
-    def walk(self) -> None:
-        """Go through the trees, the home's first as it matters most, and gather all entries."""
-        tell = self._order.progress
-        totals = self._totals
+    def gather(self) -> None:
+        """Go through the trees, the home's first as it matters most."""
         for tree in reversed(self._trees):
-            self._tree = tree
-            for found in walk(tree.path, skip=self._skip, on_error=self._unlisted):
-                self._take(found)
-                if tell is not None and self._totals.files % _TELL_EVERY == 0:
-                    tell(totals.files + totals.folders + totals.links, totals.size)
-        if tell is not None:
-            tell(totals.files + totals.folders + totals.links, totals.size)
+            self._gathering.walk(tree, self._cut if tree.number == 0 else _no_cut)
 
-    def publish(self, stored: int) -> tuple[str, Header]:
+    def publish(self, *, partial: bool = False) -> tuple[str, Header]:
         """Write the snapshot file."""
-        order = self._order
-        self._totals.stored = stored
-        self._totals.entries = self._writer.count
+        order, gathering = self._order, self._gathering
+        if self._packs is not None:
+            self._stored += self._packs.finish()
+            self._relied_on |= set(self._packs.published)
+            self._packs = None
+        gathering.totals.stored = self._stored
+        gathering.totals.entries = gathering.writer.count
         header = Header(
             format_version=FORMAT_VERSION,
             vault=self._repository.id,
@@ -191,141 +155,98 @@ class _Work:
             platform=sys.platform,
             started_at=datetime.fromtimestamp(self._started_ns / 1e9, UTC),
             ended_at=datetime.now(UTC),
-            totals=self._totals,
+            totals=gathering.totals,
             workspace_id=order.workspace_id,
             workspace_name=order.workspace_name,
-            parent=self._parent.id,
+            parent=None if self._parent.snapshot is None else self._parent.snapshot.id,
             tags=list(order.tags),
             excludes=list(order.excludes),
             everything=order.everything,
-            problems=self._problems,
+            problems=gathering.problems,
+            partial=partial,
+            by_priority=True,
+            rules=self._rules,
+            packs=self._packs_digest(),
         )
-        self._check_packs()
-        identity = self._writer.publish(self._repository, header)
+        identity = gathering.writer.publish(self._repository, header)
         visit("vault.snapshot.written", self._repository.root, "write the snapshot")
         return identity, header
 
-    def _check_packs(self) -> None:
-        """A prune leaves alone what may be relied on, but not longer than its age of grace."""
-        relied_on = self._index.pack_sizes.keys() - self._index.condemned - self._missing_before
-        relied_on |= set(self.packs.published if self.packs is not None else ())
-        if relied_on - self._repository.pack_sizes().keys():
+    def abort(self) -> None:
+        """Give up; what was published stays, as garbage or for the next snapshot."""
+        if self._packs is not None:
+            self._packs.abort()
+
+    def sample(self) -> list[tuple[Entry, bool]]:
+        """Some files read just now, which are compared with those on disk, and some unchanged."""
+        fresh, known = self._gathering.fresh.entries, self._gathering.known.entries
+        return [(entry, True) for entry in fresh] + [(entry, False) for entry in known]
+
+    def _cut(self) -> None:
+        """Keep what there is, if it is time: a snapshot that is cut off later was of use then."""
+        now = time.monotonic()
+        if now < self._next_partial or self._packs is None:
+            return
+        self._next_partial = now + PARTIAL_EVERY
+        before = self._partial
+        self._partial, _ = self.publish(partial=True)
+        self._remove(before)
+
+    def drop_partial(self) -> None:
+        """Remove what was kept meanwhile: the whole snapshot holds all of it."""
+        self._remove(self._partial)
+
+    def _remove(self, snapshot: str | None) -> None:
+        if snapshot is not None:
+            remove(self._repository.lines_path(self._repository.snapshots, snapshot))
+
+    def _standing_packs(self) -> set[str]:
+        repository = self._repository
+        return repository.pack_sizes().keys() - repository.condemned_packs()
+
+    def _packs_digest(self) -> str:
+        """Of the packs that may be relied on. Raises `ConflictError` when one is gone.
+
+        A prune leaves them alone, but not longer than its age of grace.
+        """
+        sizes = self._repository.pack_sizes()
+        if self._relied_on - sizes.keys():
             raise ConflictError(
                 "a prune removed packs that this snapshot was about to rely on",
                 path=self._repository.packs,
                 hint="take it again; what it stored is kept",
             )
+        return _digest(sorted((pack, sizes[pack]) for pack in self._relied_on))
 
-    def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
-        if self._tree.ignores(path, item.name):
+    def _holds(self, chunks: Sequence[str]) -> bool:
+        if self._all_held:
             return True
-        if not self._tree.excludes(path, item):
-            return False
-        self._totals.excluded += 1
-        self._add(Entry(path, "excluded"))
-        return True
+        index = self._loaded()
+        return all(chunk in index for chunk in chunks)
 
-    def _add(self, entry: Entry) -> None:
-        entry.root = self._tree.number
-        self._writer.add(entry)
-
-    def _unlisted(self, path: str, error: OSError) -> None:
-        if path == "" and self._tree.root.name == WORKSPACE:
-            raise storage_error(error, self._tree.path, "list the folder") from error
-        self._report(path, error.strerror or str(error))
-
-    def _report(self, path: str, reason: str) -> None:
-        self._problems.append(Problem(self._tree.shown(path), reason))
-
-    def _take(self, found: Found) -> None:
-        path, status = found
-        if stat.S_ISREG(status.st_mode):
-            self._take_file(path, status)
-        elif found.is_folder:
-            self._totals.folders += 1
-            self._add(from_status(path, "folder", status))
-        elif found.is_link:
-            self._take_link(path, status)
-        else:
-            self._totals.skipped += 1
-            self._add(from_status(path, _special(status), status))
-
-    def _take_link(self, path: str, status: os.stat_result) -> None:
-        entry = from_status(path, "link", status)
-        try:
-            entry.target = os.readlink(self._tree.place(path))  # noqa: PTH115
-        except OSError as error:
-            self._report(path, error.strerror or str(error))
-            return
-        self._totals.links += 1
-        self._add(entry)
-
-    def _take_file(self, path: str, status: os.stat_result) -> None:
-        entry = self._parent.unchanged(self._tree, path, status)
-        if entry is not None:
-            self._totals.unchanged += 1
-            self.sample.offer(entry, fresh=False)
-        else:
-            entry = self._read(path, status)
-            if entry is None:
-                return
-            entry.root = self._tree.number
-            self.sample.offer(entry, fresh=True)
-        if entry.capture == "sqlite":
-            self._tree.companions.update(path + suffix for suffix in COMPANIONS)
-        self._totals.files += 1
-        self._totals.size += entry.size
-        self._writer.add(entry)
-
-    def _read(self, path: str, status: os.stat_result) -> Entry | None:
-        twin = f"{status.st_dev:x}-{status.st_ino:x}" if status.st_nlink > 1 else None
-        entry = from_status(path, "file", status)
-        known = None if twin is None else self._twins.get(twin)
-        if known is not None and known.on_disk == (status.st_size, *entry.on_disk[1:]):
-            return _like(known, path)
-        try:
-            content = self._capture.read(self._tree.place(path), status)
-        except FileNotFoundError:
-            self._report(path, "it vanished while the snapshot was taken")
-            return None
-        except OSError as error:
-            self._report(path, error.strerror or str(error))
-            return None
-        except ChangingError:
-            self._report(path, "it changed each time it was read")
-            return None
-        if content.problem is not None:
-            self._report(path, content.problem)
-        entry = _filled(path, content, twin)
-        if twin is not None:
-            self._twins[twin] = entry
-        return entry
+    def _loaded(self) -> Index:
+        """The index, read when it is first needed."""
+        if self._index is None:
+            self._index = Index()
+            before = self._repository.pack_sizes().keys()
+            self._index.load(self._repository)
+            found = (self._index.pack_sizes.keys() & before) - self._index.condemned
+            # Of the packs at the start, those that no index lists are of no use to this snapshot.
+            self._relied_on = found if not self._all_held else self._relied_on | found
+        return self._index
 
     def _store(self, chunk: str, data: bytes) -> None:
-        if chunk in self._index or chunk in self._added:
+        if chunk in self._loaded() or chunk in self._added:
             return
         self._added.add(chunk)
-        if self.packs is None:
-            self.packs = PackWriter(self._repository)
-        self.packs.add(chunk, data)
+        if self._packs is None:
+            self._packs = PackWriter(self._repository)
+        self._packs.add(chunk, data)
 
 
-def _filled(path: str, content: Content, twin: str | None) -> Entry:
-    entry = from_status(path, "file", content.status)
-    entry.size = content.size
-    entry.chunks = content.chunks
-    entry.capture = content.capture
-    entry.hard_link = twin
-    if content.status.st_size != content.size:
-        entry.source_size = content.status.st_size
-    return entry
+def _no_cut() -> None:
+    """The home's few files are part of the first that is kept."""
 
 
-def _like(entry: Entry, path: str) -> Entry:
-    return msgspec.structs.replace(entry, path=path)
-
-
-def _special(status: os.stat_result) -> Kind:
-    if stat.S_ISFIFO(status.st_mode):
-        return "fifo"
-    return "socket" if stat.S_ISSOCK(status.st_mode) else "device"
+def _digest(facts: object) -> str:
+    return blake3(msgspec.json.encode(facts)).hexdigest()

@@ -28,7 +28,8 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     `source_size` that of the file on disk where it differed. Times are whole seconds of the
     epoch and the nanoseconds beyond: as one number, they would be too large for jq's doubles.
     Entries with one `hard_link` are one file. `root` is the number of the header's root.
-    `capture` says how a file that was not simply read was captured.
+    `capture` says how a file that was not simply read was captured. `remake` of something left out
+    is the command that makes it again, empty if its tool does that unasked.
     """
 
     path: str
@@ -47,6 +48,7 @@ class Entry(msgspec.Struct, rename="camel", omit_defaults=True, gc=False):
     source_size: int | None = None
     root: int = 0
     escaped: bool = False
+    remake: str | None = None
 
     @property
     def mtime_ns(self) -> int:
@@ -94,7 +96,12 @@ class Totals(msgspec.Struct, rename="camel"):
 
 
 class Header(msgspec.Struct, rename="camel", omit_defaults=True):
-    """The first line of a snapshot file."""
+    """The first line of a snapshot file.
+
+    `partial`: it was cut off, and holds what was captured until then. `by_priority`: its folders
+    are in the order of their priorities. `rules` and `packs` are digests: of what left paths out,
+    and of the packs that were there and might be relied on.
+    """
 
     format_version: int
     vault: str
@@ -111,6 +118,10 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
     excludes: list[str] = []
     everything: bool = False
     problems: list[Problem] = []
+    partial: bool = False
+    by_priority: bool = False
+    rules: str = ""
+    packs: str = ""
 
     @property
     def started_ns(self) -> int:
@@ -118,8 +129,8 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
         return int(self.started_at.timestamp() * SECOND)
 
 
-def from_status(path: str, kind: Kind, status: os.stat_result) -> Entry:
-    """The entry of `path` as `os.lstat` sees it, still without content."""
+def from_status(path: str, kind: Kind, status: os.stat_result, root: int = 0) -> Entry:
+    """The entry of `path` of that root as `os.lstat` sees it, still without content."""
     mtime, mtime_nanos = divmod(status.st_mtime_ns, SECOND)
     ctime, ctime_nanos = divmod(status.st_ctime_ns, SECOND)
     return Entry(
@@ -131,6 +142,7 @@ def from_status(path: str, kind: Kind, status: os.stat_result) -> Entry:
         ctime=ctime,
         ctime_nanos=ctime_nanos,
         inode=status.st_ino,
+        root=root,
     )
 
 

@@ -1,9 +1,12 @@
 """What a snapshot leaves out, by gitignore's rules, fast enough for trees of a million files."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pathspec import GitIgnoreSpec
+if TYPE_CHECKING:
+    from pathspec import GitIgnoreSpec
 
 from holdfast.durable.files import read_bytes
 from holdfast.durable.names import long_path
@@ -11,27 +14,30 @@ from holdfast.errors import UnreadableError
 
 IGNORE_FILE = ".holdfastignore"
 
-# What the package managers and tools named bring back from what is kept.
-REGENERATED = (
-    "node_modules/",
-    "__pycache__/",
-    "*.py[cod]",
-    ".venv/",
-    ".mypy_cache/",
-    ".pytest_cache/",
-    ".ruff_cache/",
-    ".hypothesis/",
-    ".tox/",
-    ".nox/",
-    ".gradle/",
-    ".turbo/",
-    ".parcel-cache/",
-    ".next/cache/",
-    ".npm/_cacache/",
-    ".eslintcache",
-    ".DS_Store",
-    "Thumbs.db",
-)
+REGENERATED = {
+    "node_modules/": "npm install",
+    ".venv/": "pip install -r requirements.txt",
+    "__pycache__/": "",
+    "*.py[cod]": "",
+    ".mypy_cache/": "",
+    ".pytest_cache/": "",
+    ".ruff_cache/": "",
+    ".hypothesis/": "",
+    ".tox/": "",
+    ".nox/": "",
+    ".gradle/": "",
+    ".turbo/": "",
+    ".parcel-cache/": "",
+    ".next/cache/": "",
+    ".npm/_cacache/": "",
+    ".npm/_logs/": "",
+    ".eslintcache": "",
+    "npm-debug.log*": "",
+    ".DS_Store": "",
+    "Thumbs.db": "",
+}
+"""What is made again from what is kept: the pattern, and the command that makes it, given in the
+folder that holds it. Without a command, the tool it belongs to makes it when it next runs."""
 
 _SPECIAL = set("*?[]\\!#/")
 
@@ -51,7 +57,7 @@ class Excludes:
         ordered = any(line.startswith("!") for line in self.patterns)
         matched = [line for line in self.patterns if ordered or not self._take_plain(line)]
         self._suffixes, matched = _suffixes(matched, ordered)
-        self._rules = GitIgnoreSpec.from_lines(matched) if matched else None
+        self._rules = _compiled(matched) if matched else None
 
     def __bool__(self) -> bool:
         """Whether anything at all is left out."""
@@ -74,6 +80,12 @@ class Excludes:
             return False
         (self._folders if name.endswith("/") else self._names).add(bare)
         return True
+
+
+def _compiled(patterns: list[str]) -> "GitIgnoreSpec":
+    from pathspec import GitIgnoreSpec
+
+    return GitIgnoreSpec.from_lines(patterns)
 
 
 def _suffixes(patterns: list[str], ordered: bool) -> tuple[tuple[str, ...], list[str]]:
@@ -99,6 +111,14 @@ def excludes_for(root: Path, *, everything: bool, further: Sequence[str] = ()) -
         return Excludes(patterns)
     except ValueError as error:
         raise UnreadableError(f"not a pattern: {error}", path=root / IGNORE_FILE) from error
+
+
+def remade_by(name: str) -> str | None:
+    """How what was left out under `name` is made again, as `REGENERATED` says; None if unknown."""
+    for pattern, command in REGENERATED.items():
+        if fnmatchcase(name, pattern.rstrip("/").rpartition("/")[2]):
+            return command
+    return None
 
 
 def _ignore_file(path: Path) -> list[str]:

@@ -4,7 +4,7 @@ A fragment is zstd-compressed JSON Lines, one line per frame of a pack. Fragment
 and never changed; all of them together are the index.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -59,6 +59,7 @@ class FirstLine(msgspec.Struct, rename="camel"):
 
 
 _RECORDS = msgspec.json.Decoder(FrameRecord)
+_FEW = 50  # chunks that are looked for one by one
 _BITS = 40  # offsets and lengths in a frame; the frame's number above them
 _MASK = (1 << _BITS) - 1
 
@@ -74,12 +75,18 @@ class Index:
     def __init__(self) -> None:
         self._clear()
 
-    def load(self, repository: Repository) -> None:
-        """Read all fragments. Damage goes to `findings`; the rest is usable."""
+    def load(self, repository: Repository, only: Collection[str] | None = None) -> None:
+        """Read all fragments. Damage goes to `findings`; the rest is usable.
+
+        With `only` the frames that hold those chunks are taken in, and perhaps more; if the chunks
+        are few, that is much faster.
+        """
+        if only is not None and len(only) > _FEW:
+            only = None
         while True:
             self._clear()
             fragments = repository.identities(repository.index)
-            self._load(repository, fragments)
+            self._load(repository, fragments, only)
             # A prune may have replaced fragments, and removed the packs only the old ones list.
             if not self.findings or repository.identities(repository.index) == fragments:
                 return
@@ -113,12 +120,14 @@ class Index:
         self._places: dict[str, int] = {}
         self._condemned_places: dict[str, int] = {}
 
-    def _load(self, repository: Repository, fragments: list[str]) -> None:
+    def _load(
+        self, repository: Repository, fragments: list[str], only: Collection[str] | None
+    ) -> None:
         self.condemned = repository.condemned_packs()
         present = repository.pack_sizes()
         for identity in fragments:
             try:
-                records = read_fragment(repository, identity)
+                records = read_fragment(repository, identity, only)
             except NewerFormatError:
                 raise
             except HoldfastError as error:
@@ -156,8 +165,24 @@ def encode_fragment(vault: str, version: int, records: list[FrameRecord]) -> byt
     return zstandard.ZstdCompressor(level=3, write_checksum=True).compress(lines)
 
 
-def read_fragment(repository: Repository, identity: str) -> list[FrameRecord]:
-    """The records of a fragment. Raises `UnreadableError`, `NotFoundError`, `NewerFormatError`."""
+def _lines_with(lines: bytes, chunks: Collection[str]) -> bytes:
+    """Those of `lines` that name one of `chunks`."""
+    found: dict[int, bytes] = {}
+    for chunk in chunks:
+        at = -1
+        while (at := lines.find(chunk.encode(), at + 1)) >= 0:
+            start, end = lines.rfind(b"\n", 0, at) + 1, lines.find(b"\n", at) + 1
+            found[start] = lines[start : end or len(lines)]
+    return b"".join(found[start] for start in sorted(found))
+
+
+def read_fragment(
+    repository: Repository, identity: str, only: Collection[str] | None = None
+) -> list[FrameRecord]:
+    """The records of a fragment, or those with a chunk of `only`.
+
+    Raises `UnreadableError`, `NotFoundError`, `NewerFormatError`.
+    """
     path = repository.lines_path(repository.index, identity)
     data = repository.read(repository.index, identity)
     try:
@@ -168,6 +193,6 @@ def read_fragment(repository: Repository, identity: str) -> list[FrameRecord]:
             raise NewerFormatError(
                 f"written in format {header.format_version}", path=path, hint="upgrade Holdfast"
             )
-        return _RECORDS.decode_lines(rest)
+        return _RECORDS.decode_lines(rest if only is None else _lines_with(rest, only))
     except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnreadableError(f"not an index fragment: {error}", path=path) from error

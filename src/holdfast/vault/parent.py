@@ -1,66 +1,80 @@
 """The snapshot before: which files need not be read again."""
 
-import os
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from holdfast.vault.capture import SETTLED_NS, at_rest
-from holdfast.vault.coverage import Tree
-from holdfast.vault.entries import SECOND, Entry
-from holdfast.vault.index import Index
+from holdfast.vault.capture import SETTLED_NS
+from holdfast.vault.entries import Entry
+from holdfast.vault.priorities import Priority, priority_of
+from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot
 
 
+class _Group(NamedTuple):
+    """The entries of one folder, by name."""
+
+    root: int
+    folder: str
+    entries: dict[str, Entry]
+
+
 class Parent:
-    """Looks paths up in an earlier snapshot, in the order of `durable.trees.walk`.
+    """Looks folders up in an earlier snapshot, in the order in which a new one goes through them.
 
     Both run in the same order, so the snapshot is read along and never held in memory. A snapshot
     in another order costs reading files again, nothing else.
     """
 
-    def __init__(self, snapshot: Snapshot | None, index: Index) -> None:
-        self.id = None if snapshot is None else snapshot.id
-        self._index = index
+    def __init__(self, repository: Repository, snapshot: Snapshot | None) -> None:
+        self.snapshot = snapshot
+        self.header = None if snapshot is None else snapshot.header
         # A file as young as the snapshot itself may have changed after it was read, within the
         # same tick of the clock: it is not trusted.
-        self._trusted_before = 0 if snapshot is None else snapshot.header.started_ns - SETTLED_NS
-        self._entries: Iterator[Entry] = iter(()) if snapshot is None else snapshot.entries()
-        self._current = next(self._entries, None)
+        self.trusted_before = 0 if snapshot is None else snapshot.header.started_ns - SETTLED_NS
+        self._names = [] if snapshot is None else [root.name for root in snapshot.header.roots]
+        self._groups = iter(()) if snapshot is None else self._in_order(repository, snapshot)
+        self._next = next(self._groups, None)
 
-    def unchanged(self, tree: Tree, path: str, status: os.stat_result) -> Entry | None:
-        """The entry of the file `path` of `tree` if that holds, and its chunks are in the vault."""
-        entry = self._find(tree.number, path)
-        if entry is None or entry.kind != "file":
-            return None
-        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
-        # As `entry.on_disk`, but this is done for every file of every snapshot.
-        if (
-            entry.inode != status.st_ino
-            or (entry.size if entry.source_size is None else entry.source_size) != status.st_size
-            or entry.mtime * SECOND + entry.mtime_nanos != mtime
-            or entry.ctime * SECOND + entry.ctime_nanos != ctime
-            or mtime >= self._trusted_before
-            or ctime >= self._trusted_before
-        ):
-            return None
-        if entry.capture == "sqlite" and not at_rest(tree.place(path)):
-            return None
-        for chunk in entry.chunks:
-            if chunk not in self._index:
-                return None
-        return entry
+    def folder(self, root: int, folder: str) -> dict[str, Entry]:
+        """The entries directly in `folder` of the tree numbered `root`, by name."""
+        group = self._next
+        if group is not None and (group.folder != folder or group.root != root):
+            wanted = self._order(root, folder)
+            while group is not None and self._order(group.root, group.folder) < wanted:
+                group = self._next = next(self._groups, None)
+        if group is None or group.folder != folder or group.root != root:
+            return {}
+        self._next = next(self._groups, None)
+        return group.entries
 
-    def _find(self, root: int, path: str) -> Entry | None:
-        entry = self._current
-        if entry is not None and (entry.path != path or entry.root != root):
-            wanted = _order(root, path)
-            while entry is not None and _order(entry.root, entry.path) < wanted:
-                entry = self._current = next(self._entries, None)
-        if entry is None or entry.path != path or entry.root != root:
-            return None
-        self._current = next(self._entries, None)
-        return entry
+    def _in_order(self, repository: Repository, snapshot: Snapshot) -> Iterator[_Group]:
+        if snapshot.header.by_priority:
+            yield from _groups(snapshot)
+            return
+        # Taken before there were priorities: read once for each.
+        for priority in Priority:
+            for group in _groups(Snapshot(repository, snapshot.id)):
+                if self._priority(group.root, group.folder) == priority:
+                    yield group
+
+    def _order(self, root: int, folder: str) -> tuple[int, Priority, list[str]]:
+        # The last root is gone through first.
+        return -root, self._priority(root, folder), folder.split("/")
+
+    def _priority(self, root: int, folder: str) -> Priority:
+        return priority_of(self._names[root] if root < len(self._names) else "", folder)
 
 
-def _order(root: int, path: str) -> tuple[int, list[str], str]:
-    *folders, name = path.split("/")
-    return -root, folders, name  # the last root is walked first
+def _groups(snapshot: Snapshot) -> Iterator[_Group]:
+    root, folder = -1, ""
+    entries: dict[str, Entry] = {}
+    for batch in snapshot.batches():
+        for entry in batch:
+            above, _, name = entry.path.rpartition("/")
+            if above != folder or entry.root != root:
+                if entries:
+                    yield _Group(root, folder, entries)
+                root, folder, entries = entry.root, above, {}
+            entries[name] = entry
+    if entries:
+        yield _Group(root, folder, entries)

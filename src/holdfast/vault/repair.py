@@ -90,7 +90,7 @@ class _Repair:
     def _read_packs(self) -> None:
         """Read every byte of every pack; keep the places of those that no index lists."""
         sizes = self.repository.pack_sizes()
-        done = 0
+        done, whole_size = 0, sum(sizes.values())
         for count, pack in enumerate(sorted(sizes)):
             path = self.repository.pack_path(pack)
             data = read_bytes(path)
@@ -105,7 +105,7 @@ class _Repair:
                 self.sound.update(chunk.id for frame in found for chunk in frame.chunks)
             done += len(data)
             if self.progress is not None:
-                self.progress(count + 1, done)
+                self.progress(count + 1, done, whole_size)
 
     def _wanted(self) -> dict[str, list[tuple[str, str, str]]]:
         """All chunks that snapshots need, with whose (snapshot, root, path) those are."""

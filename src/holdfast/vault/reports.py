@@ -8,14 +8,18 @@ import msgspec
 
 from holdfast.vault.entries import Problem, Totals
 
-Progress = Callable[[int, int], None]
-"""Called now and then from the working thread with (entries done, bytes done)."""
+Progress = Callable[[int, int, int], None]
+"""Called now and then from a working thread with (entries done, bytes done, bytes expected in all).
+
+What is expected is 0 when it is not known.
+"""
 
 
 class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
     """One snapshot of a vault; `damage` says why its header cannot be read (then times are 0).
 
-    `root` is the workspace it was taken of, `home` the home whose files it holds too, if any.
+    `root` is the workspace it was taken of, `home` the home whose files it holds too, if any. A
+    `partial` one was cut off: what it holds is sound, the rest is missing.
     """
 
     id: str
@@ -30,6 +34,7 @@ class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
     parent: str | None = None
     totals: Totals = msgspec.field(default_factory=Totals)
     problems: list[Problem] = []
+    partial: bool = False
     damage: str | None = None
 
 

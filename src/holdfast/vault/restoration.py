@@ -17,7 +17,7 @@ from holdfast.vault.index import Index
 from holdfast.vault.plan import Step
 from holdfast.vault.reports import Consent, PlannedPath, Progress, RestoreReport
 from holdfast.vault.repository import Repository
-from holdfast.vault.restore import Restorer, select
+from holdfast.vault.restore import Restorer, normal, select
 from holdfast.vault.snapshots import Snapshot
 
 _AT_HOME = "~"
@@ -50,7 +50,7 @@ def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
     index = Index()
     with ExitStack() as stack:
         chosen = list(_choose(snapshot, wish))
-        index.load(repository)
+        index.load(repository, _chunks(chosen) if wish.paths else None)
         reader = stack.enter_context(ChunkReader(repository, index))
         parts = []
         for entries, target, prefix in chosen:
@@ -80,16 +80,28 @@ def _choose(snapshot: Snapshot, wish: Wish) -> Iterator[tuple[list[Entry], Path,
     at_home = [path for path in wish.paths if path == _AT_HOME or path.startswith(_AT_HOME + "/")]
     elsewhere = [path for path in wish.paths if path not in at_home]
     homes = {n for n, root in enumerate(snapshot.header.roots) if root.name == HOME}
+    if at_home and (wish.home is None or not homes):
+        raise NotFoundError("the snapshot holds no files of a home", path=at_home[0])
+    within_home = [path[1:] or "." for path in at_home]
     workspace: list[Entry] = []
     home: list[Entry] = []
-    for entry in snapshot.entries():
-        (home if entry.root in homes else workspace).append(entry)
-    if at_home:
-        if wish.home is None or not homes:
-            raise NotFoundError("the snapshot holds no files of a home", path=at_home[0])
-        yield select(home, [path[1:] or "." for path in at_home]), wish.home, "~/"
+    for batch in snapshot.batches(_plain([*within_home, *elsewhere])):
+        for entry in batch:
+            (home if entry.root in homes else workspace).append(entry)
+    if wish.home is not None and at_home:
+        yield select(home, within_home), wish.home, "~/"
     if elsewhere or not at_home:
         yield select(workspace, elsewhere), wish.to, ""
+
+
+def _chunks(chosen: Sequence[tuple[list[Entry], Path, str]]) -> set[str]:
+    return {chunk for entries, *_ in chosen for entry in entries for chunk in entry.chunks}
+
+
+def _plain(paths: Sequence[str]) -> list[str]:
+    """`paths` as entries have them; nothing if one of them means everything."""
+    plain = [normal(path) for path in paths]
+    return [] if "." in plain or "" in plain else plain
 
 
 def _report(part: _Part, identity: str, *, dry_run: bool) -> RestoreReport:

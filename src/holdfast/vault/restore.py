@@ -30,12 +30,17 @@ _TOGETHER = 16  # replaced files; more of them are one entry in quarantine, for 
 _FATAL = {errno.ENOSPC, errno.EROFS, errno.EDQUOT}
 
 
+def normal(path: str) -> str:
+    """`path` as entries have it; ``.`` is the root."""
+    return path.replace(os.sep, "/").strip("/").removeprefix("./")
+
+
 def select(entries: Iterable[Entry], paths: Sequence[str]) -> list[Entry]:
     """The entries at and below `paths`, and the folders above them; all when `paths` is empty.
 
     Raises `NotFoundError` for a path that no entry has.
     """
-    wanted = {path.replace(os.sep, "/").strip("/").removeprefix("./") for path in paths}
+    wanted = {normal(path) for path in paths}
     wanted.discard(".")
     if not wanted:
         return [entry for entry in entries if entry.kind != "excluded"]
@@ -144,12 +149,13 @@ class Restorer:
         """Write all files; returns the further names of files that have several."""
         first: dict[str, Entry] = {}
         later: list[tuple[Step, Entry]] = []
+        whole_size = sum(step.entry.size for step in steps)
         # One thread: a second one was measured to be slower, both wait for the same file system.
         for count, step in enumerate(self._files(steps, first, later)):
             self._attempt(step.entry, partial(self._write_file, step))
             self._size_done += step.entry.size
             if self.progress is not None and count % _TELL_EVERY == 0:
-                self.progress(count, self._size_done)
+                self.progress(count, self._size_done, whole_size)
         return later
 
     def _files(

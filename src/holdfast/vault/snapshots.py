@@ -1,6 +1,6 @@
 """Snapshot files: zstd-compressed JSON Lines, the header first, then one entry per path."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from holdfast.errors import (
     UsageError,
     storage_errors,
 )
-from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escaped, unescaped
+from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escape, escaped, unescaped
 from holdfast.vault.reports import SnapshotInfo
 from holdfast.vault.repository import LINES, Repository
 
@@ -32,24 +32,27 @@ class SnapshotWriter:
     def __init__(self) -> None:
         self._encoder = msgspec.json.Encoder()
         self._compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
-        # In a thread of its own, beside the walk.
-        stream = zstandard.ZstdCompressor(level=3, write_checksum=True, threads=1)
-        self._stream = stream.compressobj()
+        self._stream = _new_stream()
         self._pieces: list[bytes] = []
         self._batch: list[Entry] = []
         self.count = 0
 
     def add(self, entry: Entry) -> None:
         """Append `entry`."""
-        self.count += 1
-        self._batch.append(entry)
+        self.extend((entry,))
+
+    def extend(self, entries: Sequence[Entry]) -> None:
+        """Append `entries`."""
+        self.count += len(entries)
+        self._batch += entries
         if len(self._batch) >= _BATCH:
             self._flush()
 
     def publish(self, repository: Repository, header: Header) -> str:
-        """Write the snapshot file, the commit point; returns its id."""
+        """Write the snapshot file, the commit point; returns its id. More may be added after."""
         self._flush()
         self._pieces.append(self._stream.flush())
+        self._stream = _new_stream()
         first = self._compressor.compress(self._encoder.encode(header) + b"\n")
         return repository.publish(repository.snapshots, b"".join([first, *self._pieces]))
 
@@ -61,6 +64,11 @@ class SnapshotWriter:
         self._batch.clear()
         if compressed := self._stream.compress(data):
             self._pieces.append(compressed)
+
+
+def _new_stream() -> "zstandard.ZstdCompressionObj":
+    # In a thread of its own, beside the walk.
+    return zstandard.ZstdCompressor(level=3, write_checksum=True, threads=1).compressobj()
 
 
 def _writable(entry: Entry) -> Entry:
@@ -86,19 +94,43 @@ class Snapshot:
 
     def entries(self) -> Iterator[Entry]:
         """The entries in their order, names as this system spells them; to be read once."""
+        for batch in self.batches():
+            yield from batch
+
+    def batches(self, paths: Collection[str] = ()) -> Iterator[list[Entry]]:
+        """The entries as `entries` gives them, some thousands at a time.
+
+        With `paths` only those at, above and below one of them, and perhaps a few more.
+        """
         decoder = msgspec.json.Decoder(Entry)
+        beginnings = _beginnings(paths) if paths else None
         count = 0
         for lines in self._lines:
+            if beginnings is not None:
+                whole = lines.split(b"\n")
+                count += len(whole) - lines.endswith(b"\n")
+                lines = b"\n".join(line for line in whole if line.startswith(beginnings))
             try:
                 entries = decoder.decode_lines(lines)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
                 raise UnreadableError(f"not a snapshot: {error}", path=self.path) from error
-            count += len(entries)
-            for entry in entries:
-                yield unescaped(entry) if entry.escaped else entry
+            count += 0 if beginnings is not None else len(entries)
+            yield [unescaped(entry) if entry.escaped else entry for entry in entries]
         if count != self.header.totals.entries:
             expected = self.header.totals.entries
             raise CorruptError(f"{count} entries instead of {expected}", path=self.path)
+
+
+def _beginnings(paths: Collection[str]) -> tuple[bytes, ...]:
+    """How the lines of the entries at, above and below `paths` begin, escaped or not."""
+    found: set[bytes] = set()
+    for path in paths:
+        above = [path[:at] for at, character in enumerate(path) if character == "/"]
+        for name, ends in [(path, (b'"', b"/")), *((folder, (b'"',)) for folder in above)]:
+            for text in {escape(name), name.encode("utf-8", "replace").decode()}:
+                begin = b'{"path":' + msgspec.json.encode(text)[:-1]
+                found.update(begin + end for end in ends)
+    return tuple(found)
 
 
 def list_snapshots(repository: Repository) -> list[SnapshotInfo]:
@@ -124,6 +156,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         parent=header.parent,
         totals=header.totals,
         problems=header.problems,
+        partial=header.partial,
     )
 
 
@@ -163,7 +196,8 @@ def _latest(repository: Repository) -> str:
             path=repository.root,
             hint="take one with: holdfast backup create",
         )
-    return snapshots[-1].id
+    whole = [info for info in snapshots if not info.partial]
+    return (whole or snapshots)[-1].id
 
 
 def _info(repository: Repository, identity: str) -> SnapshotInfo | None:

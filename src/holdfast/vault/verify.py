@@ -117,6 +117,7 @@ def _check_packs(
     for number, frame in enumerate(index.frames):
         frames[frame.pack].append(number)
     done = size = 0
+    whole_size = sum(packs.values())
     with ChunkReader(repository, index) as reader, ThreadPoolExecutor(2) as pool:
 
         def check(pack: str) -> tuple[list[str], Finding | None]:
@@ -126,7 +127,7 @@ def _check_packs(
             damaged.update(bad)
             done, size = done + 1, size + packs[pack]
             if progress is not None:
-                progress(done, size)
+                progress(done, size, whole_size)
             if finding is not None:
                 yield finding
 

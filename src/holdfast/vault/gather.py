@@ -1,0 +1,274 @@
+"""Going through the trees for a snapshot: what is unchanged is recognised, the rest is read.
+
+An unchanged file costs one lstat and one comparison: this is done for every file of every
+snapshot, so what is done for each is written out here, and the rest is called only when it is
+needed.
+"""
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from holdfast.durable.trees import is_junction
+from holdfast.errors import storage_error
+from holdfast.vault.capture import Capture, ChangingError, Content, at_rest
+from holdfast.vault.coverage import WORKSPACE, Tree
+from holdfast.vault.entries import SECOND, Entry, Kind, Problem, Totals, from_status
+from holdfast.vault.excludes import remade_by
+from holdfast.vault.parent import Parent
+from holdfast.vault.priorities import Priority, priority_of
+from holdfast.vault.reports import Progress
+from holdfast.vault.sample import Reservoir
+from holdfast.vault.snapshots import SnapshotWriter
+
+_TELL_EVERY = 500  # entries
+
+_KINDS: dict[int, Kind] = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "folder",
+    stat.S_IFLNK: "link",
+    stat.S_IFIFO: "fifo",
+    stat.S_IFSOCK: "socket",
+}
+_FORMAT = 0o170000  # the bits of a mode that tell the kind
+_WINDOWS = sys.platform == "win32"
+# Elsewhere a folder whose times are the same has the same names; on Windows not on all disks.
+_TIMES_TELL = not _WINDOWS
+
+
+class _Below(NamedTuple):
+    """A folder to go through, and whether it looks as it did in the parent."""
+
+    path: str
+    same: bool
+
+
+class Gathering:
+    """The entries of one snapshot, gathered into `writer`.
+
+    `holds(chunks)` says whether the vault has them all. With `same_rules` the parent left out what
+    this one leaves out.
+    """
+
+    def __init__(
+        self,
+        parent: Parent,
+        capture: Capture,
+        *,
+        holds: Callable[[Sequence[str]], bool],
+        same_rules: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.writer = SnapshotWriter()
+        self.totals = Totals()
+        self.problems: list[Problem] = []
+        self.fresh = Reservoir()
+        self.known = Reservoir()
+        self._parent = parent
+        self._capture = capture
+        self._holds = holds
+        self._same_rules = same_rules
+        self._progress = progress
+        self._expected = 0 if parent.header is None else parent.header.totals.size
+        self._told = 0
+        # Folders with names that the parent has no entry for, or no entries at all.
+        self._incomplete: set[str] = set()
+        if parent.header is not None:
+            for problem in parent.header.problems:
+                self._incomplete |= {problem.path, problem.path.rpartition("/")[0]}
+        self._twins: dict[str, Entry] = {}
+
+    def walk(self, tree: Tree, cut: Callable[[], None]) -> None:
+        """Go through `tree`; after each folder `cut` may keep what there is until then."""
+        pending: dict[Priority, list[_Below]] = {priority: [] for priority in Priority}
+        pending[Priority.HIGH].append(_Below("", same=False))
+        for stack in pending.values():
+            stack.sort(key=lambda below: below.path.split("/"), reverse=True)
+            while stack:
+                for below in reversed(self._folder(tree, *stack.pop())):
+                    pending[priority_of(tree.root.name, below.path)].append(below)
+                self._tell(_TELL_EVERY)
+                cut()
+        self._tell(0)
+
+    def _folder(self, tree: Tree, folder: str, same: bool) -> list[_Below]:
+        """Take what is in `folder`; returns the folders in it.
+
+        The names in a folder that is the `same` as in the parent are not asked for again.
+        """
+        known = self._parent.folder(tree.number, folder)
+        place = tree.place(folder)
+        try:
+            hold = self._names_hold(tree, folder, known, same)
+            names = list(known) if hold else sorted(os.listdir(place))  # noqa: PTH208
+        except OSError as error:
+            self._unlisted(tree, folder, error)
+            return []
+        lstat, totals, hidden = os.lstat, self.totals, tree.hidden
+        same_rules, trusted_before = self._same_rules, self._parent.trusted_before
+        if folder:
+            place += os.sep
+        prefix = folder + "/" if folder else ""
+        below: list[_Below] = []
+        entries: list[Entry] = []
+        unchanged: list[Entry] = []
+        for name in names:
+            path = prefix + name
+            before = known.get(name)
+            if path in hidden or (before is None and tree.ignores(path, name)):
+                continue
+            if before is not None and before.kind == "excluded" and same_rules:
+                totals.excluded += 1
+                entries.append(before)
+                continue
+            try:
+                status = lstat(place + name)
+            except OSError as error:
+                self._report(tree, path, error)
+                continue
+            mode = status.st_mode
+            kind = _KINDS.get(mode & _FORMAT, "device")
+            if _WINDOWS and kind == "folder" and is_junction(status):
+                kind = "link"
+            if not (before is not None and same_rules) and tree.excludes(
+                path, name, kind == "folder"
+            ):
+                totals.excluded += 1
+                entries.append(Entry(path, "excluded", root=tree.number, remake=remade_by(name)))
+                continue
+            as_before = (
+                before
+                if before is not None
+                and before.inode == status.st_ino
+                and before.kind == kind
+                and (mtime := status.st_mtime_ns) == before.mtime * SECOND + before.mtime_nanos
+                and (ctime := status.st_ctime_ns) == before.ctime * SECOND + before.ctime_nanos
+                and mtime < trusted_before
+                and ctime < trusted_before
+                and before.mode == mode & 0o7777
+                else None
+            )
+            entry: Entry | None
+            if kind == "folder":
+                entry = as_before or from_status(path, kind, status, tree.number)
+                below.append(_Below(path, as_before is not None))
+            elif (
+                as_before is not None
+                and kind == "file"
+                and (as_before.size if as_before.source_size is None else as_before.source_size)
+                == status.st_size
+                and (as_before.capture is None or at_rest(place + name))
+                and self._holds(as_before.chunks)
+            ):
+                entry = as_before
+                totals.size += as_before.size
+                unchanged.append(as_before)
+                if as_before.capture is not None:
+                    tree.add_companions(path)
+            else:
+                entry = self._take(tree, path, kind, status)
+            if entry is not None:
+                entries.append(entry)
+        totals.folders += len(below)
+        totals.files += len(unchanged)
+        totals.unchanged += len(unchanged)
+        self.known.offer(unchanged)
+        self.writer.extend(entries)
+        return below
+
+    def _names_hold(self, tree: Tree, folder: str, known: dict[str, Entry], same: bool) -> bool:
+        """Whether the parent has all names of `folder`, which looks as it did then.
+
+        It lacks the names it could not capture, and those that belonged to a database.
+        """
+        return (
+            same
+            and _TIMES_TELL
+            and self._same_rules
+            and bool(known)
+            and (not self._incomplete or tree.shown(folder) not in self._incomplete)
+            and not any(entry.capture for entry in known.values())
+        )
+
+    def _take(self, tree: Tree, path: str, kind: Kind, status: os.stat_result) -> Entry | None:
+        """The entry of what is new or changed; None if there is none."""
+        if kind == "file":
+            return self._take_file(tree, path, status)
+        entry = from_status(path, kind, status, tree.number)
+        if kind != "link":
+            self.totals.skipped += 1
+            return entry
+        try:
+            entry.target = os.readlink(tree.place(path))  # noqa: PTH115
+        except OSError as error:
+            self._report(tree, path, error)
+            return None
+        self.totals.links += 1
+        return entry
+
+    def _take_file(self, tree: Tree, path: str, status: os.stat_result) -> Entry | None:
+        entry = self._read(tree, path, status)
+        if entry is None:
+            return None
+        self.fresh.offer((entry,))
+        if entry.capture == "sqlite":
+            tree.add_companions(path)
+        self.totals.files += 1
+        self.totals.size += entry.size
+        self._tell(_TELL_EVERY)
+        return entry
+
+    def _read(self, tree: Tree, path: str, status: os.stat_result) -> Entry | None:
+        twin = f"{status.st_dev:x}-{status.st_ino:x}" if status.st_nlink > 1 else None
+        entry = from_status(path, "file", status, tree.number)
+        known = None if twin is None else self._twins.get(twin)
+        if known is not None and known.on_disk == (status.st_size, *entry.on_disk[1:]):
+            return msgspec.structs.replace(known, path=path, root=tree.number)
+        try:
+            content = self._capture.read(tree.place(path), status)
+        except FileNotFoundError:
+            self._report(tree, path, "it vanished while the snapshot was taken")
+            return None
+        except OSError as error:
+            self._report(tree, path, error)
+            return None
+        except ChangingError:
+            self._report(tree, path, "it changed each time it was read")
+            return None
+        if content.problem is not None:
+            self._report(tree, path, content.problem)
+        entry = _filled(path, content, twin, tree.number)
+        if twin is not None:
+            self._twins[twin] = entry
+        return entry
+
+    def _unlisted(self, tree: Tree, folder: str, error: OSError) -> None:
+        if folder == "" and tree.root.name == WORKSPACE:
+            raise storage_error(error, tree.path, "list the folder") from error
+        self._report(tree, folder, error)
+
+    def _report(self, tree: Tree, path: str, reason: OSError | str) -> None:
+        text = reason if isinstance(reason, str) else reason.strerror or str(reason)
+        self.problems.append(Problem(tree.shown(path), text))
+
+    def _tell(self, least: int) -> None:
+        """Tell the progress when at least that many entries were done since the last time."""
+        done = self.totals.files + self.totals.folders + self.totals.links
+        if self._progress is not None and done - self._told >= least:
+            self._told = done
+            self._progress(done, self.totals.size, self._expected)
+
+
+def _filled(path: str, content: Content, twin: str | None, root: int) -> Entry:
+    entry = from_status(path, "file", content.status, root)
+    entry.size = content.size
+    entry.chunks = content.chunks
+    entry.capture = content.capture
+    entry.hard_link = twin
+    if content.status.st_size != content.size:
+        entry.source_size = content.status.st_size
+    return entry
