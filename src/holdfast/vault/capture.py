@@ -82,6 +82,16 @@ class Capture:
                 break
         raise ChangingError
 
+    def read_held(self, descriptor: int, status: os.stat_result) -> Content:
+        """Capture an open file that only grows, as long as it was at `status`."""
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        chunks: list[str] = []
+        size = 0
+        for piece in pieces(descriptor, status.st_size):
+            chunks += self._keep(piece, iter(()))
+            size += len(piece)
+        return Content(tuple(chunks), size, None, status)
+
     def _attempt(self, place: str, status: os.stat_result, *, last: bool) -> Content | None:
         if status.st_size == 0:
             return Content((), 0, None, status)

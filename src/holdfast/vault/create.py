@@ -134,9 +134,11 @@ class _Work:
         )
 
     def gather(self) -> None:
-        """Go through the trees, the home's first as it matters most."""
-        for tree in reversed(self._trees):
-            self._gathering.walk(tree, self._cut if tree.number == 0 else _no_cut)
+        """Go through the trees."""
+        try:
+            self._gathering.walk(self._trees, self._cut)
+        finally:
+            self._gathering.close()
 
     def publish(self, *, partial: bool = False) -> tuple[str, Header]:
         """Write the snapshot file."""
@@ -242,10 +244,6 @@ class _Work:
         if self._packs is None:
             self._packs = PackWriter(self._repository)
         self._packs.add(chunk, data)
-
-
-def _no_cut() -> None:
-    """The home's few files are part of the first that is kept."""
 
 
 def _digest(facts: object) -> str:

@@ -14,13 +14,15 @@ from typing import NamedTuple
 import msgspec
 
 from holdfast.durable.trees import is_junction
-from holdfast.errors import storage_error
+from holdfast.errors import BusyError, HoldfastError, storage_error
+from holdfast.vault import queue_files
 from holdfast.vault.capture import Capture, ChangingError, Content, at_rest
 from holdfast.vault.coverage import WORKSPACE, Tree
 from holdfast.vault.entries import SECOND, Entry, Kind, Problem, Totals, from_status
 from holdfast.vault.excludes import remade_by
 from holdfast.vault.parent import Parent
 from holdfast.vault.priorities import Priority, priority_of
+from holdfast.vault.queue_files import Held
 from holdfast.vault.reports import Progress
 from holdfast.vault.sample import Reservoir
 from holdfast.vault.snapshots import SnapshotWriter
@@ -75,6 +77,7 @@ class Gathering:
         self._progress = progress
         self._expected = 0 if parent.header is None else parent.header.totals.size
         self._told = 0
+        self._held: dict[str, dict[str, Held]] = {}  # by place of the folder
         # Folders with names that the parent has no entry for, or no entries at all.
         self._incomplete: set[str] = set()
         if parent.header is not None:
@@ -82,17 +85,26 @@ class Gathering:
                 self._incomplete |= {problem.path, problem.path.rpartition("/")[0]}
         self._twins: dict[str, Entry] = {}
 
-    def walk(self, tree: Tree, cut: Callable[[], None]) -> None:
-        """Go through `tree`; after each folder `cut` may keep what there is until then."""
-        pending: dict[Priority, list[_Below]] = {priority: [] for priority in Priority}
-        pending[Priority.HIGH].append(_Below("", same=False))
-        for stack in pending.values():
+    def walk(self, trees: Sequence[Tree], cut: Callable[[], None]) -> None:
+        """Go through `trees`, what matters most of all of them first, the last tree first.
+
+        `cut` is called when all of that is there, and then after each folder: it may keep what
+        there is until then.
+        """
+        pending: dict[tuple[Priority, int], list[_Below]] = {
+            (priority, tree.number): [] for priority in Priority for tree in reversed(trees)
+        }
+        for tree in trees:
+            pending[Priority.HIGH, tree.number].append(_Below("", same=False))
+        for (priority, number), stack in pending.items():
             stack.sort(key=lambda below: below.path.split("/"), reverse=True)
+            tree = trees[number]
             while stack:
                 for below in reversed(self._folder(tree, *stack.pop())):
-                    pending[priority_of(tree.root.name, below.path)].append(below)
+                    pending[priority_of(tree.root.name, below.path), number].append(below)
                 self._tell(_TELL_EVERY)
-                cut()
+                if priority != Priority.HIGH or (number == 0 and not stack):
+                    cut()
         self._tell(0)
 
     def _folder(self, tree: Tree, folder: str, same: bool) -> list[_Below]:
@@ -102,12 +114,17 @@ class Gathering:
         """
         known = self._parent.folder(tree.number, folder)
         place = tree.place(folder)
+        if (held := self._held.pop(place, None)) is not None:
+            self._take_held(tree, folder, held, known)
+            return []
         try:
             hold = self._names_hold(tree, folder, known, same)
             names = list(known) if hold else sorted(os.listdir(place))  # noqa: PTH208
         except OSError as error:
             self._unlisted(tree, folder, error)
             return []
+        if queue_files.MARK in names:
+            self._hold_queue(tree, folder)
         lstat, totals, hidden = os.lstat, self.totals, tree.hidden
         same_rules, trusted_before = self._same_rules, self._parent.trusted_before
         if folder:
@@ -194,6 +211,49 @@ class Gathering:
             and not any(entry.capture for entry in known.values())
         )
 
+    def _hold_queue(self, tree: Tree, folder: str) -> None:
+        """Note where the records of the queue in `folder` end now, in all its files."""
+        try:
+            parts = queue_files.hold_queue(tree.path / folder)
+        except BusyError as error:
+            self._report(tree, folder, f"its files were read at different moments: {error.message}")
+            return
+        except (HoldfastError, OSError):
+            return  # what nobody can write to does not change either
+        for part, files in (parts or {}).items():
+            self._held[tree.place(f"{folder}/{part}" if folder else part)] = files
+
+    def _take_held(
+        self, tree: Tree, folder: str, held: dict[str, Held], known: dict[str, Entry]
+    ) -> None:
+        """Take the files of a part of a queue as they were."""
+        trusted_before = self._parent.trusted_before
+        for name, (descriptor, status) in held.items():
+            path = f"{folder}/{name}"
+            before = known.get(name)
+            if (
+                before is not None
+                and before.on_disk
+                == (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
+                and max(status.st_mtime_ns, status.st_ctime_ns) < trusted_before
+                and self._holds(before.chunks)
+            ):
+                self.totals.unchanged += 1
+                entry = before
+            else:
+                content = self._capture.read_held(descriptor, status)
+                entry = _filled(path, content, None, tree.number)
+                self.fresh.offer((entry,))
+            self.totals.files += 1
+            self.totals.size += entry.size
+            self.writer.add(entry)
+        _close(held)
+
+    def close(self) -> None:
+        """Close what a capture that was cut off left open."""
+        while self._held:
+            _close(self._held.popitem()[1])
+
     def _take(self, tree: Tree, path: str, kind: Kind, status: os.stat_result) -> Entry | None:
         """The entry of what is new or changed; None if there is none."""
         if kind == "file":
@@ -261,6 +321,11 @@ class Gathering:
         if self._progress is not None and done - self._told >= least:
             self._told = done
             self._progress(done, self.totals.size, self._expected)
+
+
+def _close(held: dict[str, Held]) -> None:
+    for descriptor, _ in held.values():
+        os.close(descriptor)
 
 
 def _filled(path: str, content: Content, twin: str | None, root: int) -> Entry:

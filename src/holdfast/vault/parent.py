@@ -57,9 +57,9 @@ class Parent:
                 if self._priority(group.root, group.folder) == priority:
                     yield group
 
-    def _order(self, root: int, folder: str) -> tuple[int, Priority, list[str]]:
+    def _order(self, root: int, folder: str) -> tuple[Priority, int, list[str]]:
         # The last root is gone through first.
-        return -root, self._priority(root, folder), folder.split("/")
+        return self._priority(root, folder), -root, folder.split("/")
 
     def _priority(self, root: int, folder: str) -> Priority:
         return priority_of(self._names[root] if root < len(self._names) else "", folder)

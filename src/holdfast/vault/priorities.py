@@ -23,6 +23,8 @@ class Priority(IntEnum):
 _HIGH = {"", "configs", "shared", "shared/libraries", ".claude"}
 _HIGH_BELOW = ("configs/", "shared/libraries/", ".claude/")
 _LOGS = "logs"
+# Of a home: what sessions leave behind may be large, and matters less than how all is set up.
+_SESSIONS = (".claude/projects", ".claude/shell-snapshots")
 _LOW = frozenset(
     pattern.rstrip("/") for pattern in REGENERATED if pattern.endswith("/") and "*" not in pattern
 )
@@ -31,7 +33,7 @@ _LOW = frozenset(
 def priority_of(root: str, folder: str) -> Priority:
     """The priority of `folder` (relative, forward slashes) of the root of that name."""
     if root == HOME:
-        return Priority.HIGH
+        return Priority.MEDIUM if folder.startswith(_SESSIONS) else Priority.HIGH
     parts = folder.split("/")
     if parts[0] == _LOGS or not _LOW.isdisjoint(parts):
         return Priority.LOW
