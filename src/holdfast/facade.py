@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.durable.documents import read_document
 from holdfast.durable.names import inside
+from holdfast.engines.urls import parse_url
 from holdfast.errors import NotFoundError
 from holdfast.workspace.layout import Layout, find_layout
 from holdfast.workspace.settings import Settings, read_settings
@@ -121,8 +122,26 @@ class Workspace:
             home=layout.home,
             workspace_id=layout.id,
             workspace_name=layout.name,
+            stores=list(self.store_paths().values()),
             **options,
         )
+
+    def store_paths(self) -> dict[str, str]:
+        """The stores that lie in this workspace, by name: their files or folders in it."""
+        layout, settings = self.layout, self.settings
+        places: dict[str, Path | None] = {
+            "agents": layout.agent_registry,
+            "servers": layout.server_registry,
+            "workflows": parse_url(settings.workflows.url).path,
+            "queues": parse_url(settings.queues.url).path,
+            "events": parse_url(settings.events.url).path,
+            "logs": layout.logs,
+        }
+        return {
+            name: place.relative_to(layout.root).as_posix()
+            for name, place in places.items()
+            if place is not None and place.is_relative_to(layout.root)
+        }
 
     @cached_property
     def history(self) -> "History":

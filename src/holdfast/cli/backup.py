@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from holdfast.cli.backup_contents import diff, find
+from holdfast.cli.backup_drill import drill
 from holdfast.cli.backup_upkeep import forget, prune, repair
 from holdfast.cli.terminal import Terminal, command, readable_size
 
@@ -19,7 +20,7 @@ def backup() -> None:
     """Snapshots of the workspace: take one, list, look inside, verify, thin out."""
 
 
-for _command in (diff, find, forget, prune, repair):
+for _command in (diff, drill, find, forget, prune, repair):
     backup.add_command(_command)
 
 
@@ -40,8 +41,9 @@ def create(
 ) -> int:
     """Take a snapshot and prove it by a sampled restore.
 
-    What can be regenerated (node_modules, __pycache__, .venv, caches) and what .holdfastignore
-    names is left out. Files that cannot be read are reported, and the exit status is 1.
+    Configurations and shared libraries go first. What can be regenerated (node_modules,
+    __pycache__, .venv, caches) and what .holdfastignore names is left out; `backup show` lists it
+    and how it is made again. Files that cannot be read are reported, and the exit status is 1.
     """
     from holdfast.cli.progress import Bar
 
@@ -126,8 +128,12 @@ def show(terminal: Terminal, snapshot: str) -> None:
             f"Snapshot {identity}",
             f"taken {header.started_at.astimezone():%Y-%m-%d %H:%M:%S} on {header.host} "
             f"of {header.roots[0].path}, last proven {proven}",
+            *(["partial: it was cut off, the rest is missing"] if header.partial else []),
             *(f"not captured: {problem.path}: {problem.reason}" for problem in header.problems),
-            *(f"{entry['kind']:<9}{entry['size']:>12}  {entry['path']}" for entry in listed()),
+            *(
+                f"{entry['kind']:<9}{entry['size']:>12}  {entry['path']}{_remade(entry)}"
+                for entry in listed()
+            ),
         ]
         return "\n".join(lines)
 
@@ -174,10 +180,21 @@ def _existing(terminal: Terminal) -> "Vault | None":
         return None
 
 
+def _remade(entry: dict[str, Any]) -> str:
+    """How something that was left out is made again."""
+    if entry["kind"] != "excluded":
+        return ""
+    command = entry.get("remake")
+    if command is None:
+        return "  (left out by your rules)"
+    return f"  (made again by: {command})" if command else "  (made again by itself)"
+
+
 def _state(info: "SnapshotInfo") -> str:
     if info.damage:
         return f"damaged: {info.damage}"
-    return f"{len(info.problems)} not captured" if info.problems else "ok"
+    state = f"{len(info.problems)} not captured" if info.problems else "ok"
+    return f"partial: it was cut off; {state}" if info.partial else state
 
 
 def _shown(entry: "Entry", header: "Header") -> dict[str, Any]:

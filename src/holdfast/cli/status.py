@@ -36,7 +36,7 @@ def _cells(store: StoreStatus) -> tuple[str, ...]:
         store.holds,
         store.health,
         _ago(store.backed_up),
-        _ago(store.proven),
+        _ago(store.proven) + (" (drill)" if store.proven_by == "drill" else ""),
     )
 
 

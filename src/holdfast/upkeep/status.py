@@ -13,6 +13,7 @@ from holdfast.durable.trees import walk
 from holdfast.engines.urls import parse_url
 from holdfast.errors import HoldfastError, NotFoundError, UnreadableError
 from holdfast.facade import Workspace
+from holdfast.vault.reports import Proof
 from holdfast.workspace.creation import missing_parts
 from holdfast.workspace.layout import Layout
 from holdfast.workspace.settings import Store
@@ -34,7 +35,8 @@ class StoreStatus(msgspec.Struct, rename="camel"):
     """One store: where it is, how big (bytes), what it holds, whether it can be read.
 
     `changed` is when its files last changed, `backed_up` the start of the newest snapshot that
-    holds them, `proven` when a snapshot was last proven restorable (all UTC).
+    holds them, `proven` when a file of it, or in a drill all of it, last came back rightly from a
+    snapshot (all UTC), and `proven_by` which of the two.
     """
 
     name: str
@@ -47,6 +49,7 @@ class StoreStatus(msgspec.Struct, rename="camel"):
     changed: datetime | None = None
     backed_up: datetime | None = None
     proven: datetime | None = None
+    proven_by: Literal["sample", "full", "drill"] | None = None
 
 
 class Status(msgspec.Struct, rename="camel"):
@@ -61,12 +64,14 @@ class Status(msgspec.Struct, rename="camel"):
 
 
 class _Backups(msgspec.Struct):
-    """When the newest snapshot was begun, and the newest with the home's files; the last proof."""
+    """When the newest snapshot was begun, and the newest with the home's files; the proofs."""
 
     status: StoreStatus
+    oldest: datetime | None = None
     newest: datetime | None = None
     newest_of_home: datetime | None = None
     proven: datetime | None = None
+    proofs: list[Proof] = []
 
 
 def workspace_status(workspace: Workspace) -> Status:
@@ -74,19 +79,14 @@ def workspace_status(workspace: Workspace) -> Status:
 
     A store that cannot be read is reported, never an error.
     """
-    layout, settings = workspace.layout, workspace.settings
+    layout = workspace.layout
     backups = _backups(workspace)
-    stores = [
-        _store("agents", "json", layout.agent_registry, lambda: _agents(workspace)),
-        _store("servers", "json", layout.server_registry, lambda: _servers(layout)),
-        _engine_store("workflows", settings.workflows, lambda: _runs(workspace)),
-        _engine_store("queues", settings.queues, lambda: _messages(workspace)),
-        _engine_store("events", settings.events, lambda: _events(workspace)),
-        _store("logs", "json lines", layout.logs, lambda: _log_files(layout)),
-    ]
+    stores = store_statuses(workspace)
+    paths = workspace.store_paths()
     for store in stores:
-        if _is_inside(store.location, layout.root):
-            store.backed_up, store.proven = backups.newest, backups.proven
+        if store.name in paths:
+            store.backed_up = backups.newest
+            _prove(store, paths[store.name], backups.proofs)
     stores.append(backups.status)
     return Status(
         workspace=str(layout.root),
@@ -96,6 +96,27 @@ def workspace_status(workspace: Workspace) -> Status:
         unprotected=list(_unprotected(layout, stores, backups)),
         next=list(_next_commands(layout, stores, backups)),
     )
+
+
+def store_statuses(workspace: Workspace) -> list[StoreStatus]:
+    """What each store holds, and whether it can be read; without its backups."""
+    layout, settings = workspace.layout, workspace.settings
+    return [
+        _store("agents", "json", layout.agent_registry, lambda: _agents(workspace)),
+        _store("servers", "json", layout.server_registry, lambda: _servers(layout)),
+        _engine_store("workflows", settings.workflows, lambda: _runs(workspace)),
+        _engine_store("queues", settings.queues, lambda: _messages(workspace)),
+        _engine_store("events", settings.events, lambda: _events(workspace)),
+        _store("logs", "json lines", layout.logs, lambda: _log_files(layout)),
+    ]
+
+
+def _prove(store: StoreStatus, path: str, proofs: list[Proof]) -> None:
+    """Say when the store at `path` of the workspace was last proven, if ever."""
+    for proof in reversed(proofs):  # the newest first
+        if proof.how == "drill" or any(f"{each}/".startswith(f"{path}/") for each in proof.paths):
+            store.proven, store.proven_by = proof.proven_at, proof.how
+            return
 
 
 def _store(name: str, engine: str, path: Path, count: Callable[[], str]) -> StoreStatus:
@@ -185,29 +206,28 @@ def _backups(workspace: Workspace) -> _Backups:
     status = backups.status
     try:
         vault = workspace.vault
-        snapshots, proof = vault.snapshots(), vault.last_proof()
-        sound = [each for each in snapshots if not each.damage]
+        snapshots, backups.proofs = vault.snapshots(), vault.proofs()
+        sound = [each for each in snapshots if not each.damage and not each.partial]
+        backups.oldest = min((each.started_at for each in sound), default=None)
         backups.newest = max((each.started_at for each in sound), default=None)
         backups.newest_of_home = max(
             (each.started_at for each in sound if each.home == str(workspace.layout.home)),
             default=None,
         )
-        backups.proven = None if proof is None else proof.proven_at
+        if backups.proofs:
+            backups.proven = backups.proofs[-1].proven_at
+            status.proven_by = backups.proofs[-1].how
         status.size, status.changed = _measure(place)
         status.holds = _count(len(snapshots), "snapshot")
         status.backed_up, status.proven = backups.newest, backups.proven
-        if len(sound) < len(snapshots):
-            damaged = _count(len(snapshots) - len(sound), "damaged snapshot")
+        if any(each.damage for each in snapshots):
+            damaged = _count(sum(bool(each.damage) for each in snapshots), "damaged snapshot")
             status.health, status.problem = "unreadable", f"{damaged}: holdfast backup verify"
     except NotFoundError:
         status.health = "absent"
     except HoldfastError as error:
         status.health, status.problem = "unreadable", str(error)
     return backups
-
-
-def _is_inside(location: str, root: Path) -> bool:
-    return location.startswith(str(root))
 
 
 def _unprotected(layout: Layout, stores: list[StoreStatus], backups: _Backups) -> Iterator[str]:
@@ -247,6 +267,9 @@ def _next_commands(layout: Layout, stores: list[StoreStatus], backups: _Backups)
         yield "holdfast backup create"
     if backups.newest is not None and _is_stale(backups.proven):
         yield "holdfast backup verify"
+    drilled = [proof.proven_at for proof in backups.proofs if proof.how == "drill"]
+    if backups.oldest is not None and _is_stale(max([backups.oldest, *drilled])):
+        yield "holdfast backup drill"
     if by_name["agents"].holds == "0 agents":
         yield "holdfast agents discover"
 

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from holdfast.vault.reports import Difference as Difference
+    from holdfast.vault.reports import DrilledStore as DrilledStore
+    from holdfast.vault.reports import DrillReport as DrillReport
     from holdfast.vault.reports import Finding as Finding
     from holdfast.vault.reports import FindReport as FindReport
     from holdfast.vault.reports import ForgetReport as ForgetReport
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 _HOME_OF = {
     "Difference": "holdfast.vault.reports",
+    "DrillReport": "holdfast.vault.reports",
+    "DrilledStore": "holdfast.vault.reports",
     "FindReport": "holdfast.vault.reports",
     "Finding": "holdfast.vault.reports",
     "ForgetReport": "holdfast.vault.reports",

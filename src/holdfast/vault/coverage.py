@@ -9,7 +9,6 @@ from pathlib import Path
 
 from holdfast.durable.files import is_temporary
 from holdfast.durable.names import is_within, long_path
-from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.vault.entries import Entry, Root, printable
 from holdfast.vault.excludes import excludes_for
 
@@ -34,35 +33,42 @@ class Tree:
         self.number = number
         self.root = root
         self.path = Path(root.path)
+        self.companions: set[str] = set()  # logs of databases, which are captured with those
         self._home = root.name == HOME
-        top = str(long_path(self.path))
-        self._below = top if top.endswith(os.sep) else top + os.sep
+        self._top = str(long_path(self.path))
         self._excludes = excludes_for(self.path, everything=everything, further=excludes)
-        self.hidden = {*_OUT.get(root.name, ()), *_own_place(self.path, vault)}
+        self._out = {*_OUT.get(root.name, ()), *_own_place(self.path, vault)}
 
     def ignores(self, path: str, name: str) -> bool:
         """Whether the path is no concern of snapshots, and not even mentioned in them."""
         if self._home and "/" not in path and path not in HOME_ITEMS:
             return True
-        return path in self.hidden or is_temporary(name)
+        return path in self._out or is_temporary(name) or path in self.companions
 
-    def add_companions(self, database: str) -> None:
-        """Ignore the logs of a database from now on: they are captured with it."""
-        self.hidden.update(database + suffix for suffix in COMPANIONS)
-
-    def excludes(self, path: str, name: str, is_folder: bool) -> bool:
-        """Whether the path is left out by a rule, which the snapshot mentions."""
-        return bool(self._excludes) and self._excludes(path, name, is_folder)
+    @property
+    def hidden(self) -> set[str]:
+        """The paths that are ignored whatever they are."""
+        return self._out
 
     @property
     def rules(self) -> list[str]:
         """What leaves paths out: equal rules leave out the same."""
         return self._excludes.patterns
 
+    def excludes(self, path: str, item: os.DirEntry[str]) -> bool:
+        """Whether the path is left out by a rule, which the snapshot mentions."""
+        if not self._excludes:
+            return False
+        return self._excludes(path, item.name, item.is_dir(follow_symlinks=False))
+
+    def leaves_out(self, path: str, name: str, *, is_folder: bool) -> bool:
+        """As `excludes`, for who knows already whether it is a folder."""
+        return bool(self._excludes) and self._excludes(path, name, is_folder)
+
     def place(self, path: str) -> str:
         """Where `path` is, as the system calls it."""
         # For every folder of every snapshot: the parts need no care, and join takes it.
-        return self._below + (path if os.sep == "/" else path.replace("/", os.sep))
+        return f"{self._top}{os.sep}{path if os.sep == '/' else path.replace('/', os.sep)}"
 
     def shown(self, path: str) -> str:
         """`path` as people are shown it."""

@@ -46,6 +46,7 @@ class Order:
     everything: bool = False
     workspace_id: str = ""
     workspace_name: str = ""
+    stores: Sequence[str] = ()
     progress: Progress | None = None
 
     @property
@@ -130,6 +131,7 @@ class _Work:
             Capture(self._store, repository.scratch),
             holds=self._holds,
             same_rules=header is not None and header.rules == self._rules,
+            stores=order.stores,
             progress=order.progress,
         )
 
@@ -180,9 +182,16 @@ class _Work:
             self._packs.abort()
 
     def sample(self) -> list[tuple[Entry, bool]]:
-        """Some files read just now, which are compared with those on disk, and some unchanged."""
-        fresh, known = self._gathering.fresh.entries, self._gathering.known.entries
-        return [(entry, True) for entry in fresh] + [(entry, False) for entry in known]
+        """Some files read just now, which are compared with those on disk, and some unchanged.
+
+        One of each store is among them.
+        """
+        gathering = self._gathering
+        chosen = [(entry, True) for entry in gathering.fresh.entries]
+        chosen += [(entry, False) for entry in gathering.known.entries]
+        paths = {(entry.root, entry.path) for entry, _ in chosen}
+        of_stores = gathering.of_stores.values()
+        return chosen + [(entry, False) for entry in of_stores if (0, entry.path) not in paths]
 
     def _cut(self) -> None:
         """Keep what there is, if it is time: a snapshot that is cut off later was of use then."""

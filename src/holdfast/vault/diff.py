@@ -8,6 +8,7 @@ from pathlib import Path
 from holdfast.durable.names import long_path
 from holdfast.durable.trees import Entry as Found
 from holdfast.durable.trees import walk
+from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.vault.coverage import Tree, shown
 from holdfast.vault.entries import Entry, Root
 from holdfast.vault.index import Index
@@ -74,7 +75,7 @@ class _Now:
         if entry is None:
             return Difference(path, "added", 0, size)
         if entry.capture == "sqlite":
-            self._tree.add_companions(entry.path)
+            self._tree.companions.update(entry.path + suffix for suffix in COMPANIONS)
         change = self._change(entry, found)
         return None if change is None else Difference(path, change, entry.size, size)
 
@@ -89,10 +90,7 @@ class _Now:
         return None if stat.S_IMODE(found.status.st_mode) == entry.mode else "mode"
 
     def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
-        tree = self._tree
-        return tree.ignores(path, item.name) or tree.excludes(
-            path, item.name, item.is_dir(follow_symlinks=False)
-        )
+        return self._tree.ignores(path, item.name) or self._tree.excludes(path, item)
 
 
 def _kind(found: Found) -> str:

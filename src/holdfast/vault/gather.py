@@ -14,6 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from holdfast.durable.trees import is_junction
+from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import BusyError, HoldfastError, storage_error
 from holdfast.vault import queue_files
 from holdfast.vault.capture import Capture, ChangingError, Content, at_rest
@@ -63,6 +64,7 @@ class Gathering:
         *,
         holds: Callable[[Sequence[str]], bool],
         same_rules: bool,
+        stores: Sequence[str],
         progress: Progress | None,
     ) -> None:
         self.writer = SnapshotWriter()
@@ -70,6 +72,11 @@ class Gathering:
         self.problems: list[Problem] = []
         self.fresh = Reservoir()
         self.known = Reservoir()
+        self.of_stores: dict[str, Entry] = {}  # the smallest file of each store
+        self._stores = stores
+        self._near_stores = {
+            path.partition("/")[0] for store in stores for path in (store, store.rpartition("/")[0])
+        }
         self._parent = parent
         self._capture = capture
         self._holds = holds
@@ -125,7 +132,8 @@ class Gathering:
             return []
         if queue_files.MARK in names:
             self._hold_queue(tree, folder)
-        lstat, totals, hidden = os.lstat, self.totals, tree.hidden
+        lstat, totals = os.lstat, self.totals
+        hidden, companions = tree.hidden, tree.companions
         same_rules, trusted_before = self._same_rules, self._parent.trusted_before
         if folder:
             place += os.sep
@@ -136,7 +144,11 @@ class Gathering:
         for name in names:
             path = prefix + name
             before = known.get(name)
-            if path in hidden or (before is None and tree.ignores(path, name)):
+            if (
+                path in hidden
+                or path in companions
+                or (before is None and tree.ignores(path, name))
+            ):
                 continue
             if before is not None and before.kind == "excluded" and same_rules:
                 totals.excluded += 1
@@ -151,8 +163,8 @@ class Gathering:
             kind = _KINDS.get(mode & _FORMAT, "device")
             if _WINDOWS and kind == "folder" and is_junction(status):
                 kind = "link"
-            if not (before is not None and same_rules) and tree.excludes(
-                path, name, kind == "folder"
+            if not (before is not None and same_rules) and tree.leaves_out(
+                path, name, is_folder=kind == "folder"
             ):
                 totals.excluded += 1
                 entries.append(Entry(path, "excluded", root=tree.number, remake=remade_by(name)))
@@ -185,11 +197,13 @@ class Gathering:
                 totals.size += as_before.size
                 unchanged.append(as_before)
                 if as_before.capture is not None:
-                    tree.add_companions(path)
+                    tree.companions.update(path + suffix for suffix in COMPANIONS)
             else:
                 entry = self._take(tree, path, kind, status)
             if entry is not None:
                 entries.append(entry)
+        if folder.partition("/")[0] in self._near_stores and tree.number == 0:
+            self._sample_stores(folder, entries)
         totals.folders += len(below)
         totals.files += len(unchanged)
         totals.unchanged += len(unchanged)
@@ -211,6 +225,18 @@ class Gathering:
             and not any(entry.capture for entry in known.values())
         )
 
+    def _sample_stores(self, folder: str, entries: Sequence[Entry]) -> None:
+        """Remember a file of each store for the proof; the smallest, as this is done each time."""
+        for store in self._stores:
+            inside = f"{folder}/".startswith(f"{store}/")
+            if not inside and folder != store.rpartition("/")[0]:
+                continue
+            for entry in entries:
+                if not entry.size or not (inside or entry.path == store):
+                    continue
+                if store not in self.of_stores or entry.size < self.of_stores[store].size:
+                    self.of_stores[store] = entry
+
     def _hold_queue(self, tree: Tree, folder: str) -> None:
         """Note where the records of the queue in `folder` end now, in all its files."""
         try:
@@ -228,6 +254,7 @@ class Gathering:
     ) -> None:
         """Take the files of a part of a queue as they were."""
         trusted_before = self._parent.trusted_before
+        entries = []
         for name, (descriptor, status) in held.items():
             path = f"{folder}/{name}"
             before = known.get(name)
@@ -246,7 +273,10 @@ class Gathering:
                 self.fresh.offer((entry,))
             self.totals.files += 1
             self.totals.size += entry.size
-            self.writer.add(entry)
+            entries.append(entry)
+        self.writer.extend(entries)
+        if tree.number == 0:
+            self._sample_stores(folder, entries)
         _close(held)
 
     def close(self) -> None:
@@ -276,7 +306,7 @@ class Gathering:
             return None
         self.fresh.offer((entry,))
         if entry.capture == "sqlite":
-            tree.add_companions(path)
+            tree.companions.update(path + suffix for suffix in COMPANIONS)
         self.totals.files += 1
         self.totals.size += entry.size
         self._tell(_TELL_EVERY)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, remove_tree
@@ -14,11 +15,13 @@ from holdfast.durable.names import long_path
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.entries import Entry, Root, printable
 from holdfast.vault.index import Index
-from holdfast.vault.reports import Finding, Proof
+from holdfast.vault.reports import DrillReport, Finding, Proof
 from holdfast.vault.repository import Repository
 from holdfast.vault.restore import Restorer
 
 _BLOCK = 1 << 20
+DRILL = ".drill.json"
+"""How the names of drills' proofs end."""
 
 
 def prove(
@@ -53,19 +56,36 @@ def prove(
 def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool) -> Proof:
     """Note that `snapshot` was checked just now by restoring `entries`."""
     size = sum(entry.size for entry in entries)
-    proof = Proof(snapshot, datetime.now(UTC), "full" if full else "sample", len(entries), size)
+    how: Literal["full", "sample"] = "full" if full else "sample"
+    paths = [printable(entry.path) for entry in entries if entry.root == 0]
+    proof = Proof(snapshot, datetime.now(UTC), how, len(entries), size, paths)
     make_folder(repository.proofs, private=True)
     write_document(repository.proofs / f"{snapshot}.json", proof, mode=0o600)
     return proof
 
 
+def record_drill(repository: Repository, report: DrillReport) -> Proof:
+    """Note that all of a snapshot came back; the note stays when the snapshot is gone."""
+    when = datetime.now(UTC)
+    proof = Proof(report.snapshot, when, "drill", report.files, report.size)
+    make_folder(repository.proofs, private=True)
+    path = repository.proofs / f"{when:%Y%m%d-%H%M%S}-{report.snapshot[:16]}{DRILL}"
+    write_document(path, proof, mode=0o600)
+    return proof
+
+
+def proofs(repository: Repository) -> list[Proof]:
+    """All that is known of checks that passed, oldest first. Raises `UnreadableError`."""
+    if not repository.proofs.is_dir():
+        return []
+    found = [convert(read_document(path), Proof) for path in repository.proofs.glob("*.json")]
+    return sorted(found, key=lambda proof: proof.proven_at)
+
+
 def last_proof(repository: Repository, snapshot: str | None = None) -> Proof | None:
     """The newest proof, of `snapshot` or of any. Raises `UnreadableError`."""
-    if not repository.proofs.is_dir():
-        return None
-    name = f"{snapshot}.json" if snapshot else "*.json"
-    proofs = [convert(read_document(path), Proof) for path in repository.proofs.glob(name)]
-    return max(proofs, key=lambda proof: proof.proven_at, default=None)
+    known = [proof for proof in proofs(repository) if snapshot in (None, proof.snapshot)]
+    return known[-1] if known else None
 
 
 def _restore(

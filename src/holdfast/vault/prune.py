@@ -24,6 +24,7 @@ from holdfast.vault import packs as writing
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.failing import visit
 from holdfast.vault.index import Index
+from holdfast.vault.proof import DRILL
 from holdfast.vault.reindex import drop_packs
 from holdfast.vault.reports import PruneReport
 from holdfast.vault.repository import Repository
@@ -227,7 +228,7 @@ class _Prune:
         held = {*self.repository.identities(self.repository.snapshots)}
         held |= {*self.repository.identities(self.repository.forgotten)}
         for proof in self.repository.proofs.glob("*.json"):
-            if proof.stem not in held:
+            if proof.stem not in held and not proof.name.endswith(DRILL):
                 remove(proof)
 
 

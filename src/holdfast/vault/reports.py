@@ -39,13 +39,17 @@ class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
 
 
 class Proof(msgspec.Struct, rename="camel", frozen=True):
-    """A check of one snapshot that passed: when (UTC), how, and how much was restored for it."""
+    """A check of one snapshot that passed: when (UTC), how, and how much was restored for it.
+
+    `paths` are those that a sample took of the stores it was told of; a drill took all.
+    """
 
     snapshot: str
     proven_at: datetime
-    how: Literal["sample", "full"]
+    how: Literal["sample", "full", "drill"]
     files: int
     size: int
+    paths: list[str] = []
 
 
 class Finding(msgspec.Struct, rename="camel", frozen=True):
@@ -78,6 +82,30 @@ class VerifyReport(msgspec.Struct, rename="camel", frozen=True):
     files_restored: int
     full: bool
     findings: list[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        return not self.findings
+
+
+class DrilledStore(msgspec.Struct, rename="camel", frozen=True):
+    """A store that a drill opened: what it holds, or why it cannot be read."""
+
+    name: str
+    holds: str = ""
+    problem: str | None = None
+
+
+class DrillReport(msgspec.Struct, rename="camel", frozen=True):
+    """A whole recovery: how much came back, what the stores hold, and all that is not as it was."""
+
+    snapshot: str
+    files: int
+    size: int
+    databases: int
+    stores: list[DrilledStore]
+    findings: list[Finding]
+    seconds: float
 
     @property
     def healthy(self) -> bool:

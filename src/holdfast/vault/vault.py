@@ -5,13 +5,15 @@ What does the work is imported when it is needed: whoever only lists snapshots w
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from holdfast.durable.quarantine import Quarantine
 from holdfast.vault.entries import Entry, Header
-from holdfast.vault.proof import last_proof
+from holdfast.vault.proof import last_proof, proofs
 from holdfast.vault.reports import (
     Consent,
     Difference,
+    DrillReport,
     FindReport,
     ForgetReport,
     Progress,
@@ -26,6 +28,9 @@ from holdfast.vault.reports import (
 from holdfast.vault.repository import Repository
 from holdfast.vault.retention import Retention
 from holdfast.vault.snapshots import Snapshot, list_snapshots, resolve
+
+if TYPE_CHECKING:
+    from holdfast.vault.drill import Look
 
 
 class Vault:
@@ -64,6 +69,7 @@ class Vault:
         everything: bool = False,
         workspace_id: str = "",
         workspace_name: str = "",
+        stores: Sequence[str] = (),
         progress: Progress | None = None,
     ) -> SnapshotReport:
         """Take a snapshot of the folder `root` and prove it by a sampled restore.
@@ -71,7 +77,8 @@ class Vault:
         Of the folder `home` it holds `HOME_ITEMS` (see `vault.coverage`), which go first; secrets
         in clear are never among them. `excludes` are further gitignore patterns; with `everything`
         the default ones and ``.holdfastignore`` do not count. What cannot be read is in the
-        snapshot's `problems`. When this returns, the snapshot survives a power cut. Raises
+        snapshot's `problems`. Of each of `stores`, files or folders relative to `root`, the proof
+        restores a file. When this returns, the snapshot survives a power cut. Raises
         `NotFoundError`, `UsageError`, `StorageError`, `UnreadableError`.
         """
         from holdfast.vault.create import Order, take_snapshot
@@ -84,7 +91,8 @@ class Vault:
             everything,
             workspace_id,
             workspace_name,
-            progress,
+            stores=stores,
+            progress=progress,
         )
         return take_snapshot(self._repository, order)
 
@@ -224,6 +232,31 @@ class Vault:
         from holdfast.vault.repair import repair
 
         return repair(self._repository, dry_run=dry_run, progress=progress)
+
+    def drill(
+        self,
+        ref: str = "latest",
+        *,
+        scratch: Path | None = None,
+        look: "Look | None" = None,
+        progress: Progress | None = None,
+    ) -> DrillReport:
+        """Recover a whole snapshot into a scratch folder, compare everything, and remove it again.
+
+        Every file's bytes, every link and every database (SQLite's integrity check) is looked at;
+        `look` is given the restored workspace and says what its stores hold. When all is as it was,
+        that is recorded. `scratch` is a folder with enough space; else the vault's own. Raises
+        `StorageError` when there is not enough, `NotFoundError`, `UnreadableError`.
+        """
+        from holdfast.vault.drill import drill
+
+        return drill(
+            self._repository, self.resolve(ref), scratch=scratch, look=look, progress=progress
+        )
+
+    def proofs(self) -> list[Proof]:
+        """All checks of snapshots that passed and are known, oldest first."""
+        return proofs(self._repository)
 
     def last_proof(self, ref: str | None = None) -> Proof | None:
         """When a snapshot (any, or `ref`) was last proven restorable, and how."""
