@@ -40,7 +40,7 @@ def test_everything_comes_back_and_every_store_opens(workspace: Workspace, tmp_p
         assert holds["agents"] == "1 agent"
         assert holds["queues"] == "1 queue (3 waiting)"
         assert holds["events"] == "1 event"
-        assert not list((workspace.vault.path / "tmp").glob("drill-*"))
+        assert not list((workspace.vault.path / "tmp").glob(".drill-*"))
         found = stores(workspace)
         assert {found[name].proven_by for name in holds} == {"drill"}
         # What was proven stays known when the snapshot is gone, until something newer is.
@@ -79,5 +79,5 @@ def test_a_drill_that_fails_leaves_nothing_behind(workspace: Workspace) -> None:
         workspace.snapshot()
         with armed("vault.restore.file=error:ENOSPC@3"), pytest.raises(StorageError):
             drill(workspace)
-        assert not list((workspace.vault.path / "tmp").glob("drill-*"))
+        assert not list((workspace.vault.path / "tmp").glob(".drill-*"))
         assert drill(workspace).healthy

@@ -260,6 +260,49 @@ def test_killed_at_every_fault_point_of_the_upkeep(tmp_path: Path, work: str) ->
             shutil.rmtree(place)
 
 
+DRILL = """
+import sys
+from pathlib import Path
+from holdfast.vault import Vault
+assert Vault.open(Path(sys.argv[1])).drill().healthy
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("work", ["prune", "repair", "restore", "drill"])
+def test_killed_at_random(tmp_path: Path, work: str) -> None:
+    script = {"prune": PRUNE, "repair": REPAIR, "restore": RESTORE, "drill": DRILL}[work]
+    tree = make_tree(tmp_path / "tree")
+    original = tmp_path / "original"
+    three_snapshots(original, tree)
+    before = facts(tree)
+    if work == "repair":
+        damage(original)
+    further = [tmp_path / "in place", tmp_path / "quarantine"] if work == "restore" else []
+    began = time.monotonic()
+    subprocess.run(
+        child("from holdfast.vault.restore import *", *further), env=environment(), check=True
+    )
+    start_up = time.monotonic() - began
+    killed = 0
+    for number in range(3):
+        place = tmp_path / f"vault-{number}"
+        shutil.copytree(original, place)
+        process = subprocess.Popen(child(script, place, *further), env=environment())
+        time.sleep(start_up * random.uniform(0.7, 2.0))
+        process.kill()
+        killed += process.wait() != 0
+        vault = Vault.open(place)
+        if work != "repair":
+            check(vault, tmp_path, vault.resolve("latest"), before)
+        subprocess.run(child(script, place, *further), env=environment(), check=True)
+        check(vault, tmp_path, vault.resolve("latest"), before)
+        for folder in further:
+            shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(place)
+    assert killed
+
+
 def damage(vault: Path) -> None:
     """Flip a bit in the newest pack and in an index fragment, so that both are made again."""
     packs = sorted((vault / "packs").rglob("*.zst"), key=lambda path: path.stat().st_mtime_ns)

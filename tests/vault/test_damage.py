@@ -1,5 +1,6 @@
 """Bit flips in any file of the vault are found and named, and the rest still restores."""
 
+import json
 import random
 from pathlib import Path
 
@@ -117,3 +118,31 @@ def test_a_damaged_vault_json_is_an_error(vault: Vault, content: bytes) -> None:
         Vault.create(vault.path)
     assert caught.value.exit_status == 3
     assert (vault.path / "vault.json").read_bytes() == content
+
+
+def test_a_flip_in_any_small_file_is_named(tree: Path, vault: Vault) -> None:
+    (tree / "twin").write_bytes(b"another")
+    vault.snapshot(tree)
+    vault.forget([vault.snapshots()[0].id])
+    for pack in files(vault, "packs")[:1]:
+        mark = {"pack": pack.name.split(".")[0], "reason": "x", "since": "2026-01-01T00:00:00Z"}
+        (vault.path / "condemned").mkdir(exist_ok=True)
+        path = vault.path / "condemned" / f"{mark['pack']}.json"
+        path.write_text(json.dumps(mark), "utf-8")
+    assert vault.verify(full=True).healthy
+    small = [*files(vault, "forgotten")]
+    small += [*(vault.path / "proofs").glob("*.json"), *(vault.path / "condemned").glob("*.json")]
+    assert len(small) >= 4
+    for path in small:
+        data = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(b"\x10" + data[1:])
+        where = {finding.where for finding in vault.verify(full=True).findings}
+        assert path.relative_to(vault.path).as_posix() in where
+        path.write_bytes(data)
+    described = vault.path / "vault.json"
+    document = json.loads(described.read_text("utf-8"))
+    document["id"] = document["id"][::-1]
+    described.write_text(json.dumps(document), "utf-8")
+    found = Vault.open(vault.path).verify(full=True).findings
+    assert "vault.json" in {finding.where for finding in found}

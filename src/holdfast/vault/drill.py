@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from holdfast.durable.files import make_folder, remove_tree
+from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder, remove_tree, sweep_temporary
 from holdfast.durable.names import long_path
 from holdfast.errors import StorageError
 from holdfast.vault.chunks import ChunkReader
@@ -50,6 +50,7 @@ def drill(
     began = time.monotonic()
     place = scratch or repository.scratch
     make_folder(place, private=True)
+    sweep_temporary(place, older_than=86_400)
     snapshot = Snapshot(repository, identity)
     size = snapshot.header.totals.size
     free = shutil.disk_usage(long_path(place)).free
@@ -59,7 +60,8 @@ def drill(
             path=place,
             hint="name a folder on another disk with --scratch",
         )
-    folder = Path(tempfile.mkdtemp(prefix="drill-", dir=long_path(place)))
+    # By its name, what a drill that was killed leaves is swept away later.
+    folder = Path(tempfile.mkdtemp(TEMPORARY_SUFFIX, ".drill-", long_path(place)))
     try:
         work = _Drill(repository, snapshot, folder, progress)
         work.recover()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from holdfast.durable.documents import convert, read_document, write_document
-from holdfast.durable.files import make_folder, remove_tree
+from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder, remove_tree
 from holdfast.durable.names import long_path
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.entries import Entry, Root, printable
@@ -38,7 +38,7 @@ def prove(
     checked by SQLite.
     """
     make_folder(repository.scratch, private=True)
-    scratch = Path(tempfile.mkdtemp(prefix="proof-", dir=repository.scratch))
+    scratch = Path(tempfile.mkdtemp(TEMPORARY_SUFFIX, ".proof-", repository.scratch))
     try:
         with ChunkReader(repository, index) as reader:
             findings = []
@@ -60,7 +60,9 @@ def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, f
     paths = [printable(entry.path) for entry in entries if entry.root == 0]
     proof = Proof(snapshot, datetime.now(UTC), how, len(entries), size, paths)
     make_folder(repository.proofs, private=True)
-    write_document(repository.proofs / f"{snapshot}.json", proof, mode=0o600)
+    # Losing it in a power cut costs the next proof, which is not far: it is not worth an fsync.
+    path = repository.proofs / f"{snapshot}.json"
+    write_document(path, proof, mode=0o600, durability="process")
     return proof
 
 

@@ -35,6 +35,7 @@ class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
     totals: Totals = msgspec.field(default_factory=Totals)
     problems: list[Problem] = []
     partial: bool = False
+    vault: str = ""
     damage: str | None = None
 
 

@@ -34,12 +34,19 @@ class Retention:
             raise UsageError("no rule says what to keep", hint="e.g. --keep-last 10")
 
     def to_forget(self, snapshots: Sequence[SnapshotInfo]) -> list[SnapshotInfo]:
-        """Those of `snapshots` (oldest first) that no rule keeps; damaged ones are left alone."""
+        """Those of `snapshots` (oldest first) that no rule keeps; damaged ones are left alone.
+
+        A partial one stays until there is a newer one of the same tree.
+        """
         trees: defaultdict[tuple[str, str], list[SnapshotInfo]] = defaultdict(list)
+        newest: dict[tuple[str, str], SnapshotInfo] = {}
         for info in snapshots:
             if info.damage is None:
-                trees[info.host, info.root].append(info)
-        kept = {info.id for tree in trees.values() for info in self._kept(tree[::-1])}
+                newest[info.host, info.root] = info
+                if not info.partial:
+                    trees[info.host, info.root].append(info)
+        kept = {info.id for info in newest.values() if info.partial}
+        kept |= {info.id for tree in trees.values() for info in self._kept(tree[::-1])}
         return [info for info in snapshots if info.damage is None and info.id not in kept]
 
     def _kept(self, newest_first: list[SnapshotInfo]) -> list[SnapshotInfo]:

@@ -157,6 +157,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         totals=header.totals,
         problems=header.problems,
         partial=header.partial,
+        vault=header.vault,
     )
 
 

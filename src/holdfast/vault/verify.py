@@ -15,6 +15,7 @@ from holdfast.vault.coverage import shown
 from holdfast.vault.entries import Entry
 from holdfast.vault.index import Index
 from holdfast.vault.proof import prove, record
+from holdfast.vault.records import check_records
 from holdfast.vault.reports import Finding, Progress, VerifyReport
 from holdfast.vault.repository import PACK, Repository
 from holdfast.vault.snapshots import Snapshot
@@ -39,6 +40,7 @@ def verify(
     packs = repository.pack_sizes()
     if full:
         findings += _check_packs(repository, index, packs, damaged, progress)
+        findings += check_records(repository)
     restored = 0
     for identity in identities:
         try:
