@@ -383,3 +383,28 @@ def test_only_push_sends_anything(history: History, root: Path, git: Call, tmp_p
     with pytest.raises(ConflictError):
         history.push()
     assert call_git(remote, "rev-parse", "master").strip() == pushed.commit
+
+
+def test_configurations_are_saved_alone_and_only_when_they_changed(
+    history: History, home: Path, root: Path, git: Call
+) -> None:
+    (root / "configs" / "mcp").mkdir(parents=True)
+    (root / "configs" / "mcp" / "mcp-registry.json").write_bytes(b"{}\n")
+    (home / ".claude").mkdir()
+    (home / ".claude" / "CLAUDE.md").write_bytes(b"# Be kind\n")
+    (home / ".claude.json").write_bytes(b"{}\n")
+    report = history.save_configurations(home)
+    assert report.healthy
+    committed = git("show", "--name-only", "--format=", "HEAD").split()
+    assert committed == [
+        ".claude/CLAUDE.md",
+        ".mcp.json",
+        "development/configs/mcp/mcp-registry.json",
+    ]
+    assert history.save_configurations(home).commit is None
+    (root / "configs" / "mcp" / "mcp-registry.json").unlink()
+    (root / "agents" / "director-agent.py").write_bytes(b"print('two')\n")
+    assert history.save_configurations(home, dry_run=True).deleted.count == 1
+    history.save_configurations(home)
+    committed = git("show", "--name-only", "--format=", "HEAD").split()
+    assert committed == ["development/configs/mcp/mcp-registry.json"]

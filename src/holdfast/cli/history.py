@@ -2,12 +2,13 @@
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import click
 import msgspec
 
 from holdfast.cli.terminal import Terminal, command
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.facade import Workspace
@@ -15,6 +16,12 @@ if TYPE_CHECKING:
 
 _LISTED = 20  # paths of one kind that people are shown
 _PATH = click.Path(path_type=Path)
+
+
+class _SaveOptions(TypedDict):
+    message: str | None
+    allow_secrets: bool
+    dry_run: bool
 
 
 @click.group()
@@ -54,10 +61,12 @@ def init(terminal: Terminal) -> None:
         "holdfast history save",
         'holdfast history save -m "Teach the director to wait"',
         "holdfast history save configs agents/director-agent.py",
+        "holdfast history save --configs",
         "holdfast history save --dry-run",
     ],
 )
 @click.argument("paths", nargs=-1, type=_PATH, metavar="[PATH]...")
+@click.option("--configs", is_flag=True, help="Only the configurations, of the home too.")
 @click.option("-m", "--message", metavar="MSG", help="The commit's message; else date and count.")
 @click.option("--allow-secrets", is_flag=True, help="Commit also what looks like a secret.")
 @click.option("--push", "to_remote", is_flag=True, help="Then push the branch to its remote.")
@@ -65,6 +74,7 @@ def init(terminal: Terminal) -> None:
 def save(
     terminal: Terminal,
     paths: tuple[Path, ...],
+    configs: bool,
     message: str | None,
     allow_secrets: bool,
     to_remote: bool,
@@ -76,10 +86,17 @@ def save(
     4. Every file is looked for in the commit afterwards; a missing one is reported, exit status 1.
     """
     workspace = terminal.open()
-    places = [_place(workspace, path) for path in paths]
-    report = workspace.history.save(
-        places, message=message, allow_secrets=allow_secrets, dry_run=dry_run
-    )
+    options: _SaveOptions = {
+        "message": message,
+        "allow_secrets": allow_secrets,
+        "dry_run": dry_run,
+    }
+    if configs:
+        if paths:
+            raise UsageError("name paths or give --configs, not both")
+        report = workspace.history.save_configurations(workspace.layout.home, **options)
+    else:
+        report = workspace.history.save([_place(workspace, path) for path in paths], **options)
     for problem in report.problems:
         terminal.note(f"NOT SAVED: {problem.path}: {problem.reason}")
     for name in report.nested:

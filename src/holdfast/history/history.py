@@ -8,7 +8,7 @@ from pathlib import Path
 from holdfast.durable.files import write_atomic
 from holdfast.durable.names import long_path
 from holdfast.durable.quarantine import Quarantine
-from holdfast.errors import ConflictError, HoldfastError, NotFoundError
+from holdfast.errors import ConflictError, HoldfastError, NotFoundError, UsageError
 from holdfast.history import commits
 from holdfast.history.git import Git
 from holdfast.history.push import push
@@ -25,6 +25,19 @@ from holdfast.history.restore import restore
 from holdfast.history.save import Order, save
 from holdfast.history.status import repository_status
 from holdfast.workspace.creation import GITIGNORE
+
+CONFIGURATIONS = ("configs", ".claude", ".mcp.json", "CLAUDE.md")
+"""What configures a workspace, relative to it."""
+
+HOME_CONFIGURATIONS = (
+    ".claude/CLAUDE.md",
+    ".claude/settings.json",
+    ".mcp.json",
+    ".gitconfig",
+    ".bashrc",
+    ".bash_profile",
+)
+"""What configures a home. Not .claude.json: it holds sessions, and changes all the time."""
 
 
 class History:
@@ -89,12 +102,35 @@ class History:
         program holds the index, `ConflictError` when the branch moved meanwhile, `UsageError` for a
         path outside of the repository or left out by .gitignore.
         """
-        repository = self._repository
-        scope = [self._name(path) for path in paths] or [repository.prefix]
-        report = save(repository, Order(scope, bool(paths), message, allow_secrets, dry_run))
+        scope = [self._name(path) for path in paths] or [self._repository.prefix]
+        return self._save(Order(scope, bool(paths), message, allow_secrets, dry_run))
+
+    def save_configurations(
+        self,
+        home: Path,
+        *,
+        message: str | None = None,
+        allow_secrets: bool = False,
+        dry_run: bool = False,
+    ) -> SaveReport:
+        """Commit what changed in the configurations of the workspace, and in those of `home`.
+
+        Meant for every change of them: with none, nothing is committed. Those that .gitignore or
+        the repository leaves out are passed over. Otherwise as `save`.
+        """
+        places = [self._workspace / name for name in CONFIGURATIONS]
+        places += [home / name for name in HOME_CONFIGURATIONS]
+        scope = []
+        for place in places:
+            with suppress(UsageError):  # the home is not in this repository
+                scope.append(self._name(place))
+        return self._save(Order(scope, False, message, allow_secrets, dry_run))
+
+    def _save(self, order: Order) -> SaveReport:
+        report = save(self._repository, order)
         if report.commit is not None:
             with suppress(HoldfastError):  # what git tidies up now and then; the commit is made
-                repository.git.change("maintenance", "run", "--auto", "--quiet")
+                self._repository.git.change("maintenance", "run", "--auto", "--quiet")
         return report
 
     def push(self) -> PushReport:
