@@ -111,10 +111,10 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def fill(place: Path, leave: int) -> Path:
     """Take all of the disk but `leave` bytes."""
-    found = os.statvfs(place)
+    free = shutil.disk_usage(place).free
     ballast = place / f"ballast-{time.monotonic_ns()}"
     with ballast.open("wb") as file:
-        file.write(b"\1" * (found.f_bavail * found.f_frsize - leave))
+        file.write(b"\1" * (free - leave))
     return ballast
 
 

@@ -59,7 +59,7 @@ def test_a_snapshot_beside_writers_to_every_store(tmp_path: Path) -> None:
                 while acknowledged < 20 * (number + 1):
                     acknowledged = int(writer.stdout.readline())
                 report = workspace.snapshot()
-                assert report.healthy, report
+                assert report.healthy, (report.snapshot.problems, report.findings)
                 out = tmp_path / f"restored-{number}"
                 workspace.vault.restore("latest", to=out / "development")
                 check(out / "development", acknowledged)

@@ -24,6 +24,7 @@ from holdfast.vault.excludes import remade_by
 from holdfast.vault.parent import Parent
 from holdfast.vault.priorities import Priority, priority_of
 from holdfast.vault.queue_files import Held
+from holdfast.vault.registry_locks import RegistryLocks
 from holdfast.vault.reports import Progress
 from holdfast.vault.sample import Reservoir
 from holdfast.vault.snapshots import SnapshotWriter
@@ -106,8 +107,12 @@ class Gathering:
         for (priority, number), stack in pending.items():
             stack.sort(key=lambda below: below.path.split("/"), reverse=True)
             tree = trees[number]
+            locks = RegistryLocks(tree.path)
             while stack:
-                for below in reversed(self._folder(tree, *stack.pop())):
+                folder = stack.pop()
+                with locks.held(folder.path):
+                    found = self._folder(tree, *folder)
+                for below in reversed(found):
                     pending[priority_of(tree.root.name, below.path), number].append(below)
                 self._tell(_TELL_EVERY)
                 if priority != Priority.HIGH or (number == 0 and not stack):

@@ -178,22 +178,21 @@ class Restorer:
         if step.action == "unchanged":
             _describe(place, entry)
             return
-        path = Path(place)
-        staged = StagedFile(path.parent)
+        staged = StagedFile(place.rpartition(os.sep)[0])
         try:
             for piece in self.reader.content(entry):
                 staged.write(piece)
             staged.describe(mode=entry.mode, mtime_ns=entry.mtime_ns)
-            self._make_room(entry)
-            staged.publish(path, durability="process")
+            self._make_room(entry, place)
+            staged.publish(place, durability="process")
         except BaseException:
             staged.discard()
             raise
-        visit("vault.restore.file", path, "restore the file")
+        visit("vault.restore.file", self.target, "restore the file")
 
-    def _make_room(self, entry: Entry) -> None:
+    def _make_room(self, entry: Entry, place: str) -> None:
         """Set aside what has the entry's name now, and a log that belongs to another database."""
-        if os.path.lexists(self._planner.place(entry.path)):
+        if os.path.lexists(place):
             self._set_aside(entry.path)
         if entry.capture == "sqlite":
             for suffix in COMPANIONS:
@@ -224,7 +223,7 @@ class Restorer:
             self._write_file(step)
             self._report(step.entry.path, "restored as a file of its own, not as a hard link")
             return
-        self._make_room(step.entry)
+        self._make_room(step.entry, place)
         os.replace(temporary, place)  # noqa: PTH105
         visit("vault.restore.file", Path(place), "restore the file")
 
@@ -232,7 +231,7 @@ class Restorer:
         place = self._planner.place(entry.path)
         temporary = f"{os.path.dirname(place)}{os.sep}{_temporary()}"  # noqa: PTH120
         Path(temporary).symlink_to(entry.target or "")
-        self._make_room(entry)
+        self._make_room(entry, place)
         os.replace(temporary, place)  # noqa: PTH105
         if os.utime in os.supports_follow_symlinks:
             os.utime(place, ns=(entry.mtime_ns, entry.mtime_ns), follow_symlinks=False)
