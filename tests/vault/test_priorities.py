@@ -191,6 +191,21 @@ def take_after(vault: Vault, tree: Path, work: Callable[[], None]) -> None:
     vault.snapshot(tree, everything=True)
 
 
+def test_a_rule_for_folders_is_asked_again_when_the_kind_changes(tree: Path, vault: Vault) -> None:
+    (tree / ".holdfastignore").write_text("made/\n")
+    (tree / "agents" / "made").mkdir()
+    write(tree / "notes" / "made", b"a file")
+    vault.snapshot(tree)
+    assert "notes/made" in files(vault)
+    (tree / "agents" / "made").rmdir()
+    write(tree / "agents" / "made", b"a file now")
+    (tree / "notes" / "made").unlink()
+    (tree / "notes" / "made").mkdir()
+    vault.snapshot(tree)
+    kinds = {entry.path: entry.kind for entry in vault.read("latest")[1]}
+    assert (kinds["agents/made"], kinds["notes/made"]) == ("file", "excluded")
+
+
 @posix
 def test_in_a_folder_that_looks_the_same_changes_are_found(
     tree: Path, vault: Vault, tmp_path: Path

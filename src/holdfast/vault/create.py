@@ -76,7 +76,7 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         work.abort()
         raise
     work.drop_partial()
-    if partial := [info.id for info in earlier if info.partial]:
+    if partial := [i.id for i in earlier if i.partial and i.host == header.host]:
         forget(repository, partial)
     index = Index()  # what is proven is what was published
     sample = work.sample()
@@ -117,7 +117,7 @@ class _Work:
             )
             for number, root in enumerate(order.roots)
         ]
-        self._rules = _digest([tree.rules for tree in self._trees])
+        self._rules = _digest([(tree.rules, sorted(tree.hidden)) for tree in self._trees])
         self._index: Index | None = None
         self._packs: PackWriter | None = None
         self._stored = 0

@@ -155,10 +155,6 @@ class Gathering:
                 or (before is None and tree.ignores(path, name))
             ):
                 continue
-            if before is not None and before.kind == "excluded" and same_rules:
-                totals.excluded += 1
-                entries.append(before)
-                continue
             try:
                 status = lstat(place + name)
             except OSError as error:
@@ -168,9 +164,9 @@ class Gathering:
             kind = _KINDS.get(mode & _FORMAT, "device")
             if _WINDOWS and kind == "folder" and is_junction(status):
                 kind = "link"
-            if not (before is not None and same_rules) and tree.leaves_out(
-                path, name, is_folder=kind == "folder"
-            ):
+            # What was taken as the same kind by the same rules is not left out now.
+            settled = same_rules and before is not None and before.kind == kind
+            if not settled and tree.leaves_out(path, name, is_folder=kind == "folder"):
                 totals.excluded += 1
                 entries.append(Entry(path, "excluded", root=tree.number, remake=remade_by(name)))
                 continue
@@ -262,6 +258,8 @@ class Gathering:
         entries = []
         for name, (descriptor, status) in held.items():
             path = f"{folder}/{name}"
+            if tree.ignores(path, name):
+                continue
             before = known.get(name)
             if (
                 before is not None

@@ -7,6 +7,7 @@ without a lock, even of a file that has been removed meanwhile.
 """
 
 import os
+import stat
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +51,8 @@ def hold_queue(folder: Path) -> dict[str, dict[str, Held]] | None:
                 names = sorted(os.listdir(long_path(folder / part)))  # noqa: PTH208
                 if len(names) > _MOST_FILES:
                     return None
-                found[part] = {name: _hold(folder / part / name, undo) for name in names}
+                paths = [folder / part / name for name in names]
+                found[part] = {path.name: _hold(path, undo) for path in paths if _is_file(path)}
         undo.pop_all()
     return found
 
@@ -59,6 +61,10 @@ def _hold(path: Path, undo: ExitStack) -> Held:
     descriptor = patiently(lambda: os.open(long_path(path), _FLAGS))
     undo.callback(os.close, descriptor)
     return Held(descriptor, os.fstat(descriptor))
+
+
+def _is_file(path: Path) -> bool:
+    return stat.S_ISREG(os.lstat(long_path(path)).st_mode)
 
 
 def _is_folder(path: Path) -> bool:
