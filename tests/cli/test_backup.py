@@ -112,3 +112,38 @@ def test_files_of_the_home_come_back_when_named(holdfast: Runner, workspace: Pat
     done = holdfast("restore", "latest", str(settings), "--yes", cwd=workspace)
     assert done.returncode == 0, done.stderr
     assert settings.read_text(encoding="utf-8") == "[user]\n"
+
+
+def test_a_drill_is_told_and_shown_by_status(holdfast: Runner, workspace: Path) -> None:
+    holdfast("queues", "put", "jobs", "{}", cwd=workspace)
+    holdfast("backup", "create", cwd=workspace)
+    done = holdfast("backup", "drill", cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    assert "1 queue (1 waiting)" in done.stdout
+    assert "all as it was" in done.stdout
+    report = json.loads(holdfast("backup", "drill", "latest", "--json", cwd=workspace).stdout)
+    assert report["healthy"] is True
+    assert "(drill)" in holdfast("status", cwd=workspace).stdout
+
+
+def test_a_failed_drill_is_status_one(holdfast: Runner, workspace: Path) -> None:
+    holdfast("backup", "create", cwd=workspace)
+    (pack,) = (workspace.parent / "backups").rglob("*.tar.zst")
+    data = bytearray(pack.read_bytes())
+    data[40] ^= 1
+    pack.write_bytes(data)
+    done = holdfast("backup", "drill", cwd=workspace)
+    assert done.returncode == 1
+    assert "NOT proven" in done.stdout
+    assert "not as it was" in done.stderr
+
+
+def test_what_is_left_out_is_shown_with_the_way_back(holdfast: Runner, workspace: Path) -> None:
+    for name in ("node_modules", "__pycache__", "private"):
+        (workspace / "agents" / name).mkdir()
+    (workspace / ".holdfastignore").write_text("private/\n", encoding="utf-8")
+    holdfast("backup", "create", cwd=workspace)
+    shown = holdfast("backup", "show", "latest", cwd=workspace).stdout
+    assert "agents/node_modules  (made again by: npm install)" in shown
+    assert "agents/__pycache__  (made again by itself)" in shown
+    assert "agents/private  (left out by your rules)" in shown

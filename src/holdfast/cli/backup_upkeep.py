@@ -94,6 +94,8 @@ def prune(terminal: Terminal, grace: float, dry_run: bool, yes: bool) -> int:
 
     Backups may run meanwhile. Packs are removed by the first prune after the time of grace.
     """
+    from holdfast.cli.progress import Bar
+
     vault = terminal.open().vault
     plan = vault.prune(grace=grace * 3600, dry_run=True)
     if dry_run:
@@ -102,7 +104,8 @@ def prune(terminal: Terminal, grace: float, dry_run: bool, yes: bool) -> int:
     if plan.snapshots:
         question = f"Remove {len(plan.snapshots)} forgotten snapshot(s) for good?"
         terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
-    done = vault.prune(grace=grace * 3600)
+    with Bar("Prune", terminal) as bar:
+        done = vault.prune(grace=grace * 3600, progress=bar.update)
     terminal.emit(done, _prune_text(done))
     return 0
 

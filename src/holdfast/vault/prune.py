@@ -26,7 +26,7 @@ from holdfast.vault.failing import visit
 from holdfast.vault.index import Index
 from holdfast.vault.proof import DRILL
 from holdfast.vault.reindex import drop_packs
-from holdfast.vault.reports import PruneReport
+from holdfast.vault.reports import Progress, PruneReport
 from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot
 
@@ -36,6 +36,7 @@ GRACE = 24 * 3600.0
 _LEAST_USED = 0.6  # of a pack's content; below that it is rewritten
 _SMALL = 8  # a pack below this part of the usual size is small
 _MANY_SMALL = 16  # so many small packs are joined
+_TELL_EVERY = 64  # chunks
 
 
 class Mark(msgspec.Struct, frozen=True, rename="camel"):
@@ -46,11 +47,17 @@ class Mark(msgspec.Struct, frozen=True, rename="camel"):
     since: datetime
 
 
-def prune(repository: Repository, *, grace: float = GRACE, dry_run: bool = False) -> PruneReport:
+def prune(
+    repository: Repository,
+    *,
+    grace: float = GRACE,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> PruneReport:
     """Remove what is needed no more; see `Vault.prune`."""
     make_folder(repository.scratch, private=True)
     with Lock(repository.scratch / "prune.lock", purpose="prune the vault"):
-        return _Prune(repository, grace, dry_run).run()
+        return _Prune(repository, grace, dry_run, progress).run()
 
 
 @dataclass
@@ -60,6 +67,7 @@ class _Prune:
     repository: Repository
     grace: float
     dry_run: bool
+    progress: Progress | None
     needed: set[str] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
 
@@ -181,11 +189,17 @@ class _Prune:
             place = index.place(chunk)
             if place is not None and index.frames[place.frame].pack in packs:
                 chunks.append((place, chunk))
+        size = sum(place.length for place, _ in chunks)
+        done = 0
         writer = writing.PackWriter(self.repository)
         try:
             with ChunkReader(self.repository, index) as reader:
-                for _, chunk in sorted(chunks):  # in the order of the packs: each is read once
+                # In the order of the packs: each is read once.
+                for number, (place, chunk) in enumerate(sorted(chunks)):
                     writer.add(chunk, reader.read(chunk))
+                    done += place.length
+                    if self.progress is not None and number % _TELL_EVERY == 0:
+                        self.progress(number, done, size)
             writer.finish()
         except BaseException:
             writer.abort()

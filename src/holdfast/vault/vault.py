@@ -211,7 +211,13 @@ class Vault:
 
         return remember(self._repository, ref)
 
-    def prune(self, *, grace: float | None = None, dry_run: bool = False) -> PruneReport:
+    def prune(
+        self,
+        *,
+        grace: float | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+    ) -> PruneReport:
         """Remove forgotten snapshots for good, and the packs that no snapshot needs any more.
 
         Safe beside running backups and at any crash. A pack is removed `grace` seconds (24 hours by
@@ -221,7 +227,8 @@ class Vault:
         """
         from holdfast.vault.prune import GRACE, prune
 
-        return prune(self._repository, grace=GRACE if grace is None else grace, dry_run=dry_run)
+        chosen = GRACE if grace is None else grace
+        return prune(self._repository, grace=chosen, dry_run=dry_run, progress=progress)
 
     def repair(self, *, dry_run: bool = False, progress: Progress | None = None) -> RepairReport:
         """Make the index again from the packs, and damaged packs from what is left of them.
