@@ -1,6 +1,7 @@
 """An opened workspace: the one object through which a program reaches every store of it."""
 
 import sys
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -168,15 +169,16 @@ class Workspace:
         self.close()
 
 
-def open_workspace(path: Path | str | None = None) -> Workspace:
+def open_workspace(path: Path | str | None = None, settings: Sequence[str] = ()) -> Workspace:
     """Open the workspace at `path`, else ``$HOLDFAST_WORKSPACE``, else the nearest upwards.
 
+    `settings` are texts such as ``queues.url=memory://`` that override all others.
     From then on this process's workflows are kept in it and its loggers write to its ``logs/``.
     Raises `NotFoundError` when there is none, `UnreadableError` when its settings cannot be read.
     """
     from holdfast import logs, workflows
 
-    workspace = _workspace_at(path)
+    workspace = _workspace_at(path, settings)
     logs.use_directory(workspace.layout.logs)
     workflows.provide_engine(lambda: workspace.workflows)
     return workspace
@@ -187,6 +189,6 @@ def get_registry(path: Path | str | None = None) -> "AgentRegistry":
     return _workspace_at(path).registry
 
 
-def _workspace_at(path: Path | str | None) -> Workspace:
+def _workspace_at(path: Path | str | None, settings: Sequence[str] = ()) -> Workspace:
     layout = find_layout(None if path is None else Path(path))
-    return Workspace(layout, read_settings(layout))
+    return Workspace(layout, read_settings(layout, settings))

@@ -24,6 +24,7 @@ COMMANDS = {
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
+    "config": ("holdfast.cli.config", "The settings: show, get, set, validate."),
     "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),
 }
 

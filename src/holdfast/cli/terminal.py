@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from holdfast.facade import Workspace
+    from holdfast.workspace.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,19 @@ class Terminal:
 
     json: bool
     folder: Path | None
+    settings: tuple[str, ...] = ()
 
     def open(self) -> "Workspace":
         """The workspace this command works on. Raises `NotFoundError`, `UnreadableError`."""
         from holdfast.facade import open_workspace
 
-        return open_workspace(self.folder)
+        return open_workspace(self.folder, self.settings)
+
+    def layout(self) -> "Layout":
+        """Where everything of that workspace lies; its settings are not read."""
+        from holdfast.workspace.layout import find_layout
+
+        return find_layout(self.folder)
 
     @property
     def for_people(self) -> bool:
@@ -93,6 +101,13 @@ class Terminal:
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_SET = click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Another setting for this call only; see: holdfast config show",
+)
 _WORKSPACE = click.option(
     "-w",
     "--workspace",
@@ -105,7 +120,7 @@ _WORKSPACE = click.option(
 def command(
     group: click.Group | None, name: str, *, examples: Sequence[str]
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a command: adds ``--json`` and ``--workspace``, prints `examples` in its help.
+    """Declare a command: adds the options every command has, prints `examples` in its help.
 
     The function gets a `Terminal` first, then its own options. It returns the exit status, or None
     for 0.
@@ -113,10 +128,12 @@ def command(
 
     def declare(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
-        def call(as_json: bool, workspace: Path | None, **options: Any) -> Any:
-            return function(Terminal(as_json, workspace), **options)
+        def call(
+            as_json: bool, workspace: Path | None, settings: tuple[str, ...], **options: Any
+        ) -> Any:
+            return function(Terminal(as_json, workspace, settings), **options)
 
-        decorated = _JSON(_WORKSPACE(call))
+        decorated = _JSON(_WORKSPACE(_SET(call)))
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)
         made = click.command(name, epilog=epilog)(decorated)
         if group is not None:

@@ -1,24 +1,40 @@
-"""The settings of a workspace: which engine keeps what, and where backups go.
+"""The settings of a workspace: every one of them, with its type, its meaning and its default.
 
-They are read from ``configs/holdfast.json``; without the file the defaults below hold.
+This is the one place that declares them: `config show`, the JSON Schema and the reference are made
+from it. Where values come from is `holdfast.workspace.layers`.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
-from holdfast.durable.documents import convert, read_document
 from holdfast.durable.files import Durability
 from holdfast.engines.urls import parse_url, url_for
-from holdfast.errors import NotFoundError
+from holdfast.workspace.layers import Layer, convert_layers, read_layers
 from holdfast.workspace.layout import Layout
 
 
 class Store(msgspec.Struct, frozen=True):
     """Where one store lives: its engine URL, and the durability of a write."""
 
-    url: str
-    durability: Durability = "process"
+    url: Annotated[str, Meta(description="The engine, as a URL.")]
+    durability: Annotated[
+        Durability,
+        Meta(description="What an acknowledged write survives: kill -9, or a power cut as well."),
+    ] = "process"
+
+
+class SettingsDocument(msgspec.Struct, frozen=True, rename="camel"):
+    """``configs/holdfast.json``, and its siblings in the home; any key may be left out."""
+
+    workflows: Annotated[Store, Meta(description="Where runs and their steps are kept.")]
+    queues: Annotated[Store, Meta(description="Where messages are kept.")]
+    events: Annotated[Store, Meta(description="Where streams of events are kept.")]
+    backups: Annotated[str, Meta(description="The folder of the vault; relative to the workspace.")]
+    format_version: Annotated[int, Meta(description="The version of this format.")] = 1
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -30,28 +46,32 @@ class Settings(msgspec.Struct, frozen=True):
     backups: Path
 
 
-class _SettingsFile(msgspec.Struct, frozen=True, rename="camel"):
-    """``configs/holdfast.json`` as people write it; what is left out has its default."""
+def defaults(layout: Layout) -> dict[str, Any]:
+    """What holds where nothing else is said, as a document."""
+    return {
+        "workflows": {"url": url_for("sqlite", layout.database), "durability": "process"},
+        "queues": {"url": url_for("file", layout.queues), "durability": "process"},
+        "events": {"url": url_for("sqlite", layout.database), "durability": "process"},
+        "backups": str(layout.backups),
+    }
 
-    format_version: int = 1
-    workflows: Store | None = None
-    queues: Store | None = None
-    events: Store | None = None
-    backups: str | None = None
+
+def settings_layers(layout: Layout, assignments: Sequence[str] = ()) -> list[Layer]:
+    """Where values come from, the weakest first; `assignments` are those of this call.
+
+    Raises `UnreadableError`, `UsageError`.
+    """
+    return read_layers(layout, SettingsDocument, defaults(layout), assignments)
 
 
-def read_settings(layout: Layout) -> Settings:
+def read_settings(layout: Layout, assignments: Sequence[str] = ()) -> Settings:
     """The settings of the workspace. Raises `UnreadableError`, `UsageError` for an unknown URL."""
-    try:
-        chosen = convert(read_document(layout.settings), _SettingsFile)
-    except NotFoundError:
-        chosen = _SettingsFile()
-    settings = Settings(
-        workflows=chosen.workflows or Store(url_for("sqlite", layout.database)),
-        queues=chosen.queues or Store(url_for("file", layout.queues)),
-        events=chosen.events or Store(url_for("sqlite", layout.database)),
-        backups=layout.root / chosen.backups if chosen.backups else layout.backups,
-    )
-    for store in (settings.workflows, settings.queues, settings.events):
+    chosen = convert_layers(settings_layers(layout, assignments), SettingsDocument)
+    for store in (chosen.workflows, chosen.queues, chosen.events):
         parse_url(store.url)
-    return settings
+    return Settings(
+        workflows=chosen.workflows,
+        queues=chosen.queues,
+        events=chosen.events,
+        backups=layout.root / chosen.backups,
+    )
