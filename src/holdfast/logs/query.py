@@ -98,7 +98,7 @@ class Query:
             self._names(file_component) or self._names(str(data.get("component")))
         ):
             return False
-        if self.task is not None and not _belongs(data.get("task_id"), self.task):
+        if self.task is not None and not belongs(data.get("task_id"), self.task):
             return False
         return self.pattern is None or _holds(self.pattern, data)
 
@@ -110,7 +110,7 @@ def _glob(name: str) -> bool:
     return any(sign in name for sign in "*?[") or _SPECIAL_IN_JSON.search(name) is not None
 
 
-def _belongs(task_id: Any, wanted: str) -> bool:
+def belongs(task_id: Any, wanted: str) -> bool:
     """Whether `task_id` is `wanted` or a step of the run `wanted`."""
     return isinstance(task_id, str) and (task_id == wanted or task_id.startswith(f"{wanted}:"))
 
