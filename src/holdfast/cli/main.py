@@ -23,6 +23,8 @@ COMMANDS = {
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, diff, find, verify, forget."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
+    "clean": ("holdfast.cli.clean", "What can be made again goes to quarantine."),
+    "usage": ("holdfast.cli.usage", "What takes the space: folders, kinds, ages, large files."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
     "config": ("holdfast.cli.config", "The settings: show, get, set, validate."),
     "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),
