@@ -15,11 +15,10 @@ from holdfast.errors import HoldfastError, UsageError
 from holdfast.facade import Workspace
 from holdfast.upkeep.clutter import KINDS, Ages, Clutter, Spared, clutter_of
 from holdfast.upkeep.in_use import Held, Tracked
+from holdfast.upkeep.usage import size_on_disk
 
 if TYPE_CHECKING:
     from holdfast.durable.quarantine import Collection
-
-_BLOCK = 512
 
 
 class CleanItem(msgspec.Struct):
@@ -129,7 +128,7 @@ def _reason_to_stay(clutter: Clutter, tracked: Tracked, held: Held) -> str | Non
 def _weighed(clutter: Clutter) -> CleanItem:
     size = files = 0
     for status in _statuses(clutter.path):
-        size += getattr(status, "st_blocks", -(-status.st_size // _BLOCK)) * _BLOCK
+        size += size_on_disk(status)
         files += 1
     return CleanItem(str(clutter.path), clutter.kind, size, files, clutter.back)
 

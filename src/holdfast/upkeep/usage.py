@@ -4,6 +4,7 @@ Sizes are bytes. `size` is what the disk holds (as ``du`` counts), `apparent` wh
 they have. A file with several names below the folder counts once, links are not followed.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -37,6 +38,19 @@ KINDS = {
 """The names of kinds, and the file name endings of each; all else is ``other``."""
 
 _KIND_OF = {ending: kind for kind, endings in KINDS.items() for ending in endings.split()}
+
+
+if sys.platform == "win32":
+
+    def size_on_disk(status: os.stat_result) -> int:
+        """What a file takes on the disk, in bytes; Windows does not tell, so its length."""
+        return status.st_size
+
+else:
+
+    def size_on_disk(status: os.stat_result) -> int:
+        """What a file takes on the disk, in bytes."""
+        return status.st_blocks * _BLOCK
 
 
 class Amount(msgspec.Struct):
@@ -138,7 +152,7 @@ class _Sums:
     def take(self, entry: Entry) -> None:
         path, status = entry
         apparent = status.st_size
-        size = status.st_blocks * _BLOCK if _BLOCKS_ARE_TOLD else apparent
+        size = size_on_disk(status)
         above, _, name = path.rpartition("/")
         folder = self._folders[above]
         if entry.is_folder:
@@ -195,9 +209,6 @@ class _Sums:
             heappush(self.large, file)
         else:
             heappushpop(self.large, file)
-
-
-_BLOCKS_ARE_TOLD = sys.platform != "win32"
 
 
 _Key = TypeVar("_Key", str, float)
