@@ -15,6 +15,7 @@ from holdfast.workflows.store import RunRow, WorkflowStore
 from holdfast.workflows.stores.json import JsonStore
 from holdfast.workflows.stores.memory import MemoryStore
 from holdfast.workflows.stores.postgres import PostgresStore
+from holdfast.workflows.stores.redis import RedisStore
 from holdfast.workflows.stores.sqlite import SqliteStore
 
 
@@ -48,6 +49,12 @@ class TestPostgresStore(WorkflowStoreConformance):
     @pytest.fixture
     def factory(self, postgres_url: str) -> Callable[[], WorkflowStore]:
         return lambda: PostgresStore(parse_url(postgres_url))
+
+
+class TestRedisStore(WorkflowStoreConformance):
+    @pytest.fixture
+    def factory(self, redis_url: str) -> Callable[[], WorkflowStore]:
+        return lambda: RedisStore(parse_url(redis_url))
 
 
 class TestSqliteStoreForPower(WorkflowStoreConformance):
