@@ -5,8 +5,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from holdfast.engines.outbox import Outbox, open_outbox
 from holdfast.errors import RunError
 
 if TYPE_CHECKING:
@@ -30,27 +31,42 @@ def ending_noticed() -> Iterator[None]:
         raise EndingError(str(error)) from error
 
 
+class Performed(NamedTuple):
+    """How a step ended: what it returned or its last error, after how many attempts.
+
+    `outbox` has what the successful attempt put there.
+    """
+
+    value: Any
+    error: Exception | None
+    attempts: int
+    outbox: Outbox | None = None
+
+
 def perform(
     step: "Step[..., Any]",
     args: Sequence[Any],
     kwargs: dict[str, Any],
     stopped: threading.Event,
-) -> tuple[Any, Exception | None, int]:
-    """Call the step until it returns or its retries are used up: (result, last error, attempts).
+    database: str,
+) -> Performed:
+    """Call the step until it returns or its retries are used up.
 
-    What is no `Exception` (an interrupt, an exit) is not the step's failure and passes through.
+    Each attempt has an outbox of its own of `database`. What is no `Exception` (an interrupt, an
+    exit) is not the step's failure and passes through.
     """
     attempt = 1
     while True:
         try:
-            if step.limiter is None:
-                return _once(step, args, kwargs), None, attempt
-            with _limited(step.limiter, step.name, stopped):
-                return _once(step, args, kwargs), None, attempt
+            with open_outbox(database) as outbox:
+                if step.limiter is None:
+                    return Performed(_once(step, args, kwargs), None, attempt, outbox)
+                with _limited(step.limiter, step.name, stopped):
+                    return Performed(_once(step, args, kwargs), None, attempt, outbox)
         except Exception as error:
             last = attempt > step.retries or not isinstance(error, step.retry_on)
             if last or stopped.wait(_pause(step.backoff, attempt)):
-                return None, error, attempt
+                return Performed(None, error, attempt)
         attempt += 1
 
 
@@ -59,7 +75,8 @@ async def perform_async(
     args: Sequence[Any],
     kwargs: dict[str, Any],
     stopped: threading.Event,
-) -> tuple[Any, Exception | None, int]:
+    database: str,
+) -> Performed:
     """`perform` for a coroutine function: nothing blocks the event loop."""
     import asyncio
 
@@ -72,7 +89,9 @@ async def perform_async(
                 try:
                     if step.timeout is not None:
                         limit.reschedule(asyncio.get_running_loop().time() + step.timeout)
-                    return await step.function(*args, **kwargs), None, attempt
+                    with open_outbox(database) as outbox:
+                        value = await step.function(*args, **kwargs)
+                    return Performed(value, None, attempt, outbox)
                 finally:
                     if step.limiter is not None:
                         step.limiter.leave()
@@ -80,7 +99,7 @@ async def perform_async(
             error = _late(step) if limit.expired() else caught
             last = attempt > step.retries or not isinstance(error, step.retry_on)
             if last or stopped.is_set():
-                return None, error, attempt
+                return Performed(None, error, attempt)
         await asyncio.sleep(_pause(step.backoff, attempt))
         attempt += 1
 

@@ -11,6 +11,7 @@ import msgspec
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
+from holdfast.engines.outbox import Outbox, outbox_for
 from holdfast.errors import BusyError, ConflictError, HoldfastError
 from holdfast.workflows import codec
 from holdfast.workflows.definitions import Workflow
@@ -23,7 +24,7 @@ from holdfast.workflows.loading import find_definition, imported_definition
 from holdfast.workflows.naming import child_id, new_run_id
 from holdfast.workflows.reading import RunReader, now_milliseconds
 from holdfast.workflows.records import Outcome, RunBody, Signal, encode, read_body
-from holdfast.workflows.store import RunRow
+from holdfast.workflows.store import RunRow, transactional
 from holdfast.workflows.stores import open_store
 from holdfast.workflows.waiting import CHILD_ENDED, ChildRun
 from holdfast.workflows.worker import Waker, Worker
@@ -53,9 +54,15 @@ class Workflows(RunReader):
         self.url = url
         self.durability = durability
         store = open_store(url, durability=durability)
+        self._transactional = transactional(store)
         self._waker = Waker(store, self._wake)
         self._jobs = Jobs(store, threads=threads, parked=self._waker.add, ended=self._ended)
         super().__init__(store, Leases(store, lease=lease), self._jobs.running)
+
+    @property
+    def database(self) -> str:
+        """The identity of the database that rooms beside can share a transaction in, else empty."""
+        return "" if self._transactional is None else self._transactional.database
 
     def __enter__(self) -> "Workflows":
         return self
@@ -113,10 +120,11 @@ class Workflows(RunReader):
         due = created + int(delay * 1000) if delay > 0 else None
         body = _body_of(job)
         row = RunRow(run_id, workflow.name, "queued", created, body, due=due, priority=priority)
-        present = self._store.create_run(row)
+        present = self._create_row(row, None)
         if present is not None:
             given = bytes(read_body(present).input)
             check_same_call(run_id, (present.name, given), (workflow.name, job.given))
+            self._deliver()
         return Run(self, run_id, workflow.decoder, None)
 
     def resume(
@@ -335,7 +343,7 @@ class Workflows(RunReader):
         created, owner = now_milliseconds(), self._leases.owner
         body = _body_of(job)
         row = RunRow(job.run_id, job.workflow.name, "running", created, body, owner)
-        present = self._store.create_run(row, fork=fork)
+        present = self._create_row(row, fork)
         if present is None:
             fault_point("workflow.started")
             return Execution(self, self._store, job.run_id, row.epoch, fresh=fork is None)
@@ -343,6 +351,7 @@ class Workflows(RunReader):
         check_same_call(
             job.run_id, (present.name, bytes(given.input)), (job.workflow.name, job.given)
         )
+        self._deliver()
         if present.finished is not None:
             return None
         if self.is_put_down(present):
@@ -350,6 +359,26 @@ class Workflows(RunReader):
             return None
         check_version(job.run_id, given, job.workflow)
         return self._take(present)
+
+    def _create_row(self, row: RunRow, fork: tuple[str, int] | None) -> RunRow | None:
+        """Create the run, and in the same transaction what the open outbox holds, if one is."""
+        outbox = self._outbox()
+        if self._transactional is None or outbox is None or not outbox.writes:
+            return self._store.create_run(row, fork=fork)
+        present = self._transactional.create_run(row, fork=fork, outbox=outbox)
+        if present is None:
+            outbox.writes.clear()
+        return present
+
+    def _deliver(self) -> None:
+        """Do what the open outbox holds: the run that it is to go with is there already."""
+        outbox = self._outbox()
+        if self._transactional is not None and outbox is not None and outbox.writes:
+            self._transactional.deliver(outbox)
+            outbox.writes.clear()
+
+    def _outbox(self) -> Outbox | None:
+        return outbox_for(self.database) if self.database else None
 
     def _take(self, row: RunRow) -> Execution | None:
         """Claim an unfinished run that this process does not execute; None if another does."""

@@ -10,7 +10,9 @@ not know it yet, from recording a step a second time.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
+
+from holdfast.engines.outbox import Outbox
 
 
 class RunRow(NamedTuple):
@@ -178,3 +180,43 @@ class WorkflowStore(Protocol):
     def close(self) -> None:
         """Give back what the store holds; it is not used afterwards."""
         ...
+
+
+class TransactionalStore(WorkflowStore, Protocol):
+    """A store in a database that other rooms may live in: their writes go in with its own."""
+
+    @property
+    def database(self) -> str:
+        """The identity of that database; see `holdfast.engines.outbox`."""
+        ...
+
+    def create_run(
+        self,
+        run: RunRow,
+        *,
+        fork: tuple[str, int] | None = None,
+        outbox: Outbox | None = None,
+    ) -> RunRow | None:
+        """As of every store; the writes of `outbox` are kept exactly when the run is created."""
+        ...
+
+    def deliver(self, outbox: Outbox) -> None:
+        """Do the writes of `outbox` in a transaction of their own."""
+        ...
+
+    def record_step(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        position: int,
+        body: bytes,
+        outbox: Outbox | None = None,
+    ) -> bool:
+        """As of every store; the writes of `outbox` are kept exactly when the step is."""
+        ...
+
+
+def transactional(store: WorkflowStore) -> TransactionalStore | None:
+    """The store, if it shares the transactions of its database."""
+    return cast("TransactionalStore", store) if hasattr(store, "database") else None

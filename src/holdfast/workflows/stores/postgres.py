@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, LiteralString
 
 from holdfast.durable.files import Durability
+from holdfast.engines.outbox import Outbox, database_identity
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.workflows.store import RunRow
@@ -128,11 +129,18 @@ class PostgresStore:
     shared_by_hosts = True
 
     def __init__(self, url: EngineUrl, *, durability: Durability = "process") -> None:
+        self.database = database_identity(url.text)
         self._database = Postgres(
             url, room="workflows", migrations=_MIGRATIONS, durability=durability
         )
 
-    def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
+    def create_run(
+        self,
+        run: RunRow,
+        *,
+        fork: tuple[str, int] | None = None,
+        outbox: Outbox | None = None,
+    ) -> RunRow | None:
         columns = (
             *(run.id, run.name, run.status, run.created, run.owner, run.epoch),
             *(run.body, run.due, run.priority),
@@ -145,7 +153,13 @@ class PostgresStore:
                 for statement in _FORK:
                     given = {"new": made[0], "old": fork[0], "end": fork[1]}
                     connection.execute(statement, given)
+            if made is not None and outbox is not None:
+                outbox.deliver(connection)
         return self.read_run(run.id) if made is None else None
+
+    def deliver(self, outbox: Outbox) -> None:
+        with self._database.transaction() as connection:
+            outbox.deliver(connection)
 
     def read_run(self, run_id: str) -> RunRow | None:
         query: LiteralString = "SELECT " + _COLUMNS + " FROM workflow_runs WHERE id = %s"  # noqa: S608
@@ -202,8 +216,23 @@ class PostgresStore:
     ) -> bool:
         return self._write(_CLAIM, (owner, status, due, run_id, epoch, signals))
 
-    def record_step(self, run_id: str, *, epoch: int, position: int, body: bytes) -> bool:
-        return self._write(_RECORD, (run_id, epoch, position, body))
+    def record_step(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        position: int,
+        body: bytes,
+        outbox: Outbox | None = None,
+    ) -> bool:
+        columns = (run_id, epoch, position, body)
+        if outbox is None:
+            return self._write(_RECORD, columns)
+        with self._database.transaction() as connection:
+            recorded = connection.execute(_RECORD, columns).rowcount > 0
+            if recorded:
+                outbox.deliver(connection)
+        return recorded
 
     def read_steps(self, run_id: str, *, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         return self._read(
