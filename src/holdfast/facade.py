@@ -3,7 +3,7 @@
 import sys
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.durable.documents import read_document
 from holdfast.durable.names import inside
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from holdfast.events import EventLog
     from holdfast.history import History
     from holdfast.logs import Logger
-    from holdfast.queues import Queue
+    from holdfast.queues import Message, Queue
     from holdfast.registry import AgentRegistry
     from holdfast.vault import SnapshotReport, Vault
-    from holdfast.workflows import Workflows
+    from holdfast.workflows import Run, Workflows
+    from holdfast.workflows import Workflow as AnyWorkflow
     from holdfast.workflows.declarations import Declaration
+
+
+Result = TypeVar("Result")
 
 
 class Workspace:
@@ -55,6 +59,34 @@ class Workspace:
 
         store = self.settings.workflows
         return Workflows(store.url, durability=store.durability)
+
+    def start_from(
+        self,
+        message: "Message",
+        workflow: "AnyWorkflow[..., Result]",
+        *args: Any,
+        id: str | None = None,  # noqa: A002 - as of `Workflow.start`
+        **kwargs: Any,
+    ) -> "Run[Result]":
+        """Start a run for a message that was taken, and acknowledge the message.
+
+        Where the queues and the workflows have the same ``sqlite:///`` or ``postgresql://``
+        database, both is one transaction: the message is gone exactly when the run is there. Else
+        it is acknowledged once the run is there. The run's id is ``<workflow>-<message id>`` unless
+        given, so that a message that comes again finds the run it has.
+        """
+        from holdfast.engines.outbox import database_identity, open_outbox
+
+        workflows = self.workflows
+        together = workflows.database == database_identity(self.settings.queues.url)
+        with open_outbox(workflows.database):
+            if together:
+                message.ack()
+            run_id = id or f"{workflow.name}-{message.id}"
+            run = workflows.start(workflow, args, kwargs, run_id=run_id)
+        if not together:
+            message.ack()
+        return run
 
     def declared_workflow(self, name: str) -> "Declaration":
         """The workflow of ``configs/workflows/<name>.json``, its agents looked up.

@@ -117,7 +117,6 @@ def test_kill_at_random_instants(tmp_path: Path, url: str, seed: int) -> None:
         if ended:
             break
     check_done(tmp_path, url)
-    assert rounds > 3
 
 
 def kill_after(

@@ -26,7 +26,8 @@ def database_identity(url: str) -> str:
     parsed = parse_url(url)
     if parsed.path is not None:
         return f"{parsed.scheme}:{parsed.path}"
-    server = [f"{name}={parsed.options[name]}" for name in _SERVER_OPTIONS if name in parsed.options]
+    options = parsed.options
+    server = [f"{name}={options[name]}" for name in _SERVER_OPTIONS if name in options]
     return "&".join([str(parsed).partition("?")[0], *server])
 
 

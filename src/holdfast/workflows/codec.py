@@ -115,12 +115,10 @@ class Arguments:
                 self._by_name[name] = decoder
             else:
                 self._by_position.append(decoder)
-        kinds = {parameter.kind for parameter in self._signature.parameters.values()}
-        if kinds <= {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}:
-            needed = [
-                p for p in self._signature.parameters.values() if p.default is inspect.Parameter.empty
-            ]
-            self._plain = range(len(needed), len(self._by_position) + 1)
+        parameters = self._signature.parameters.values()
+        if len(self._by_position) == len(parameters):  # none is only named, or any number of them
+            needed = sum(parameter.default is parameter.empty for parameter in parameters)
+            self._plain = range(needed, len(parameters) + 1)
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """The call as JSON, the same for every way to write it. Raises `UsageError`."""

@@ -336,6 +336,7 @@ class Workflows(RunReader):
             return self._create(job, None)
 
         future = self._jobs.enter(job, claim, inline=inline)
+        self._deliver()
         return Run(self, run_id, workflow.decoder, future)
 
     def _create(self, job: Job, fork: tuple[str, int] | None) -> Execution | None:
@@ -351,7 +352,6 @@ class Workflows(RunReader):
         check_same_call(
             job.run_id, (present.name, bytes(given.input)), (job.workflow.name, job.given)
         )
-        self._deliver()
         if present.finished is not None:
             return None
         if self.is_put_down(present):

@@ -311,9 +311,7 @@ class Execution:
         self.performing += 1
         try:
             with task(f"{self.run_id}:{slot.id}"):
-                performed = await perform_async(
-                    step, args, kwargs, self.stopped, self._database
-                )
+                performed = await perform_async(step, args, kwargs, self.stopped, self._database)
         finally:
             self.performing -= 1
             current.reset(within)

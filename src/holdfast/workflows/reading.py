@@ -163,7 +163,9 @@ class RunReader:
     def interrupted(self) -> Iterator[RunRow]:
         """The runs that were interrupted, newest first."""
         before: int | None = None
-        while page := self._store.list_runs(status="running", before=before, limit=_PAGE):
+        while page := self._store.list_runs(
+            status="running", unfinished=True, before=before, limit=_PAGE
+        ):
             free = self.free(page)
             yield from (row for row in page if row.id in free)
             before = page[-1].serial

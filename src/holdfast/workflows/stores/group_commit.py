@@ -54,7 +54,10 @@ class GroupCommit:
                 return self._connection.execute(statement, parameters)
             finally:
                 self._leave()
-        return self._wait(lambda connection: connection.execute(statement, parameters), alone=False)
+        cursor: sqlite3.Cursor = self._wait(
+            lambda connection: connection.execute(statement, parameters), alone=False
+        )
+        return cursor
 
     def change(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         """Call `work` in a transaction, committed on return; what it returned.
