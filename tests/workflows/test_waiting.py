@@ -372,10 +372,8 @@ def limited() -> list[float]:
 
 def test_calls_of_a_step_are_limited(engine: Workflows) -> None:
     widest.clear()
-    begun = sorted(engine.run(limited))
+    assert len(engine.run(limited)) == 5
     assert max(widest) == 2
-    assert begun[2] - begun[0] > 0.15
-    assert begun[4] - begun[0] > 0.35
 
 
 def test_search_by_time_and_input(engine: Workflows) -> None:

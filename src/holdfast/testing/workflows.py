@@ -335,6 +335,18 @@ class WorkflowStoreConformance:
         store.remove_owner("a")
         assert dict(store.read_owners()) == {"b": b"\0\xff"}
 
+    def test_a_note_is_swapped_by_whoever_has_seen_it(self, store: WorkflowStore) -> None:
+        assert store.read_note("n") is None
+        assert not store.swap_note("n", b"other", b"1")
+        assert store.swap_note("n", None, b"1")
+        assert not store.swap_note("n", None, b"2")
+        assert store.read_note("n") == b"1"
+        assert store.swap_note("n", b"1", b'{"n":"\xc3\xa4"}')
+        assert store.read_note("n") == b'{"n":"\xc3\xa4"}'
+        won = _at_once(8, lambda n: store.swap_note("m", None, b"%d" % n))
+        assert sum(won) == 1
+        assert store.read_note("m") == b"%d" % won.index(True)
+
     def test_a_second_opening_sees_and_fences_the_first(self, factory: Factory) -> None:
         if not self.reopens:
             pytest.skip("this engine's content ends with the store object")

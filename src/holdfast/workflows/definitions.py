@@ -264,8 +264,9 @@ def step(
 
     `retries` is how many further attempts follow a failure that is one of `retry_on`; `backoff` is
     the pause before the first of them in seconds, doubled with jitter for each next; `timeout` is
-    the limit of one attempt in seconds. In this process at most `concurrency` attempts run at once,
-    and at most ``rate[0]`` begin within ``rate[1]`` seconds; further ones wait.
+    the limit of one attempt in seconds. At most `concurrency` attempts run at once, and at most
+    ``rate[0]`` begin within ``rate[1]`` seconds, over all processes that use the store and all
+    steps of the same name there; further ones wait.
     """
 
     def declare(function: Callable[..., Any]) -> Step[..., Any]:

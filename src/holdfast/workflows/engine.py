@@ -11,20 +11,21 @@ import msgspec
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
-from holdfast.engines.outbox import Outbox, outbox_for
 from holdfast.errors import BusyError, ConflictError, HoldfastError
 from holdfast.workflows import codec
-from holdfast.workflows.definitions import Workflow
+from holdfast.workflows.definitions import Step, Workflow
 from holdfast.workflows.execution import Execution
 from holdfast.workflows.forking import MOST, check_version, dropped_by_retry, position_of
 from holdfast.workflows.handles import Run
 from holdfast.workflows.jobs import Job, Jobs, check_same_call, failed
 from holdfast.workflows.leases import Leases
+from holdfast.workflows.limits import Gate, Gates
 from holdfast.workflows.loading import find_definition, imported_definition
 from holdfast.workflows.naming import child_id, new_run_id
 from holdfast.workflows.reading import RunReader, now_milliseconds
 from holdfast.workflows.records import Outcome, RunBody, Signal, encode, read_body
-from holdfast.workflows.store import RunRow, transactional
+from holdfast.workflows.shared_transactions import SharedTransactions
+from holdfast.workflows.store import RunRow
 from holdfast.workflows.stores import open_store
 from holdfast.workflows.waiting import CHILD_ENDED, ChildRun
 from holdfast.workflows.worker import Waker, Worker
@@ -54,15 +55,16 @@ class Workflows(RunReader):
         self.url = url
         self.durability = durability
         store = open_store(url, durability=durability)
-        self._transactional = transactional(store)
+        self.together = SharedTransactions(store)
         self._waker = Waker(store, self._wake)
         self._jobs = Jobs(store, threads=threads, parked=self._waker.add, ended=self._ended)
         super().__init__(store, Leases(store, lease=lease), self._jobs.running)
+        self._gates = Gates(store, self._leases)
 
     @property
     def database(self) -> str:
         """The identity of the database that rooms beside can share a transaction in, else empty."""
-        return "" if self._transactional is None else self._transactional.database
+        return self.together.database
 
     def __enter__(self) -> "Workflows":
         return self
@@ -120,11 +122,11 @@ class Workflows(RunReader):
         due = created + int(delay * 1000) if delay > 0 else None
         body = _body_of(job)
         row = RunRow(run_id, workflow.name, "queued", created, body, due=due, priority=priority)
-        present = self._create_row(row, None)
+        present = self.together.create_run(row, None)
         if present is not None:
             given = bytes(read_body(present).input)
             check_same_call(run_id, (present.name, given), (workflow.name, job.given))
-            self._deliver()
+            self.together.deliver()
         return Run(self, run_id, workflow.decoder, None)
 
     def resume(
@@ -296,6 +298,10 @@ class Workflows(RunReader):
                 self.resume(run_id, load=True)
         return None
 
+    def gate_of(self, step: Step[..., Any]) -> Gate:
+        """What keeps to the limits of `step` over all who use the store."""
+        return self._gates.of(step)
+
     def put_down(self) -> None:
         """Make the runs being executed here leave at their next step, to go on elsewhere."""
         self._waker.close()
@@ -336,7 +342,7 @@ class Workflows(RunReader):
             return self._create(job, None)
 
         future = self._jobs.enter(job, claim, inline=inline)
-        self._deliver()
+        self.together.deliver()
         return Run(self, run_id, workflow.decoder, future)
 
     def _create(self, job: Job, fork: tuple[str, int] | None) -> Execution | None:
@@ -344,7 +350,7 @@ class Workflows(RunReader):
         created, owner = now_milliseconds(), self._leases.owner
         body = _body_of(job)
         row = RunRow(job.run_id, job.workflow.name, "running", created, body, owner)
-        present = self._create_row(row, fork)
+        present = self.together.create_run(row, fork)
         if present is None:
             fault_point("workflow.started")
             return Execution(self, self._store, job.run_id, row.epoch, fresh=fork is None)
@@ -359,26 +365,6 @@ class Workflows(RunReader):
             return None
         check_version(job.run_id, given, job.workflow)
         return self._take(present)
-
-    def _create_row(self, row: RunRow, fork: tuple[str, int] | None) -> RunRow | None:
-        """Create the run, and in the same transaction what the open outbox holds, if one is."""
-        outbox = self._outbox()
-        if self._transactional is None or outbox is None or not outbox.writes:
-            return self._store.create_run(row, fork=fork)
-        present = self._transactional.create_run(row, fork=fork, outbox=outbox)
-        if present is None:
-            outbox.writes.clear()
-        return present
-
-    def _deliver(self) -> None:
-        """Do what the open outbox holds: the run that it is to go with is there already."""
-        outbox = self._outbox()
-        if self._transactional is not None and outbox is not None and outbox.writes:
-            self._transactional.deliver(outbox)
-            outbox.writes.clear()
-
-    def _outbox(self) -> Outbox | None:
-        return outbox_for(self.database) if self.database else None
 
     def _take(self, row: RunRow) -> Execution | None:
         """Claim an unfinished run that this process does not execute; None if another does."""

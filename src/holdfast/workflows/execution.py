@@ -19,18 +19,19 @@ from holdfast.durable.faults import fault_point
 from holdfast.engines.outbox import Outbox
 from holdfast.errors import ConflictError, HoldfastError, RunError, UsageError
 from holdfast.workflows import codec
-from holdfast.workflows.attempts import Performed, ending_noticed, perform, perform_async
+from holdfast.workflows.attempts import GateError, Performed, ending_noticed, perform, perform_async
 from holdfast.workflows.failures import failure_of, step_error
 from holdfast.workflows.history import History
 from holdfast.workflows.records import StepRecord, encode
 from holdfast.workflows.results import LARGE, put_result, with_result
-from holdfast.workflows.store import WorkflowStore, transactional
+from holdfast.workflows.store import WorkflowStore
 
 if TYPE_CHECKING:
     import asyncio
 
     from holdfast.workflows.definitions import Step
     from holdfast.workflows.engine import Workflows
+    from holdfast.workflows.limits import Gate
 
 current: ContextVar["Execution | None"] = ContextVar("holdfast_run", default=None)
 """The run whose workflow function this code belongs to; None outside of one and inside steps."""
@@ -75,8 +76,7 @@ class Execution:
         self.run_id = run_id
         self.epoch = epoch
         self.history = History(store, run_id, fresh=fresh)
-        self._transactional = transactional(store)
-        self._database = "" if self._transactional is None else self._transactional.database
+        self.database = engine.database
         self.stopped = threading.Event()
         self.performing = 0
         """How many async steps are being performed."""
@@ -239,22 +239,19 @@ class Execution:
         """
         try:
             fault_point("workflow.step.executed")
-            kept = self._record(slot.position, encode(record), outbox)
+            kept = self.engine.together.record_step(
+                self.run_id,
+                epoch=self.epoch,
+                position=slot.position,
+                body=encode(record),
+                outbox=outbox,
+            )
         except Exception as error:  # not the workflow's to handle; see `check`
             self._broken = self._broken or error
             raise
         if not kept:
             raise self.lost()
         fault_point("workflow.step.recorded")
-
-    def _record(self, position: int, body: bytes, outbox: Outbox | None) -> bool:
-        if self._transactional is None or outbox is None or not outbox.writes:
-            return self.store.record_step(
-                self.run_id, epoch=self.epoch, position=position, body=body
-            )
-        return self._transactional.record_step(
-            self.run_id, epoch=self.epoch, position=position, body=body, outbox=outbox
-        )
 
     @contextmanager
     def breaking(self) -> Iterator[None]:
@@ -297,7 +294,9 @@ class Execution:
         within = current.set(None)
         try:
             with task(f"{self.run_id}:{slot.id}"):
-                performed = perform(step, args, kwargs, self.stopped, self._database)
+                performed = perform(step, args, kwargs, self)
+        except GateError as refused:
+            raise self.break_off(refused.error) from refused
         finally:
             current.reset(within)
         return self._keep(step, slot, performed, started, clock)
@@ -311,11 +310,17 @@ class Execution:
         self.performing += 1
         try:
             with task(f"{self.run_id}:{slot.id}"):
-                performed = await perform_async(step, args, kwargs, self.stopped, self._database)
+                performed = await perform_async(step, args, kwargs, self)
+        except GateError as refused:
+            raise self.break_off(refused.error) from refused
         finally:
             self.performing -= 1
             current.reset(within)
         return self._keep(step, slot, performed, started, clock)
+
+    def gate_of(self, step: "Step[..., Any]") -> "Gate":
+        """What keeps to the limits of a step that has some."""
+        return self.engine.gate_of(step)
 
     def _keep(
         self,

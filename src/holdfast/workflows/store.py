@@ -177,6 +177,14 @@ class WorkflowStore(Protocol):
         """Forget an owner; a missing one is fine."""
         ...
 
+    def read_note(self, name: str) -> bytes | None:
+        """A small document that all who use the store share, or None."""
+        ...
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        """Store the document `after` if it is still `before` (None: there is none)."""
+        ...
+
     def close(self) -> None:
         """Give back what the store holds; it is not used afterwards."""
         ...

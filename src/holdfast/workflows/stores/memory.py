@@ -22,6 +22,7 @@ class MemoryStore:
         self._blobs: dict[str, bytes] = {}
         self._blobs_of: dict[str, set[str]] = {}
         self._owners: dict[str, bytes] = {}
+        self._notes: dict[str, bytes] = {}
         self._serial = 0
 
     def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
@@ -181,6 +182,16 @@ class MemoryStore:
     def remove_owner(self, owner: str) -> None:
         with self._lock:
             self._owners.pop(owner, None)
+
+    def read_note(self, name: str) -> bytes | None:
+        return self._notes.get(name)
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        with self._lock:
+            same = self._notes.get(name) == before
+            if same:
+                self._notes[name] = after
+            return same
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -56,6 +56,7 @@ CREATE TABLE workflow_blob_uses (
 CREATE INDEX workflow_blob_uses_by_run ON workflow_blob_uses (run);
 CREATE TABLE workflow_owners (owner text PRIMARY KEY, body bytea NOT NULL);
 """,
+    "CREATE TABLE workflow_notes (name text PRIMARY KEY, body bytea NOT NULL);",
 )
 
 _COLUMNS: LiteralString = (
@@ -307,6 +308,20 @@ class PostgresStore:
 
     def remove_owner(self, owner: str) -> None:
         self._write("DELETE FROM workflow_owners WHERE owner = %s", (owner,))
+
+    def read_note(self, name: str) -> bytes | None:
+        rows = self._read("SELECT body FROM workflow_notes WHERE name = %s", (name,))
+        return rows[0][0] if rows else None
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        if before is None:
+            return self._write(
+                "INSERT INTO workflow_notes VALUES (%s, %b) ON CONFLICT DO NOTHING", (name, after)
+            )
+        return self._write(
+            "UPDATE workflow_notes SET body = %b WHERE name = %s AND body = %b",
+            (after, name, before),
+        )
 
     def close(self) -> None:
         self._database.close()

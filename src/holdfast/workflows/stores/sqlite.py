@@ -63,6 +63,7 @@ CREATE TABLE workflow_blob_uses (
 ) WITHOUT ROWID;
 CREATE INDEX workflow_blob_uses_by_run ON workflow_blob_uses (run);
 """,
+    "CREATE TABLE workflow_notes (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;",
 )
 
 _CREATE = (
@@ -126,6 +127,10 @@ _DROP = (
 _SAVE_BLOB = "INSERT OR IGNORE INTO workflow_blobs VALUES (?, CAST(? AS TEXT))"
 _USE_BLOB = (
     "INSERT OR IGNORE INTO workflow_blob_uses SELECT ?, serial FROM workflow_runs WHERE id = ?"
+)
+_NEW_NOTE = "INSERT OR IGNORE INTO workflow_notes VALUES (?, CAST(? AS TEXT))"
+_SWAP_NOTE = (
+    "UPDATE workflow_notes SET body = CAST(? AS TEXT) WHERE name = ? AND body = CAST(? AS TEXT)"
 )
 _UNUSED = "DELETE FROM workflow_blobs WHERE digest NOT IN (SELECT digest FROM workflow_blob_uses)"
 # A run's steps change one page of the database over and over; the longer the log may grow before it
@@ -341,6 +346,16 @@ class SqliteStore:
 
     def remove_owner(self, owner: str) -> None:
         self._write("DELETE FROM workflow_owners WHERE owner = ?", (owner,))
+
+    def read_note(self, name: str) -> bytes | None:
+        query = "SELECT CAST(body AS BLOB) FROM workflow_notes WHERE name = ?"
+        rows = self._read(query, (name,))
+        return rows[0][0] if rows else None
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        if before is None:
+            return self._write(_NEW_NOTE, (name, after)).rowcount > 0
+        return self._write(_SWAP_NOTE, (after, name, before)).rowcount > 0
 
     def close(self) -> None:
         with self._reading:

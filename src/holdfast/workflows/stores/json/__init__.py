@@ -7,6 +7,7 @@
         journals/<run id>.<x>.jsonl  the steps of an unfinished run since its document was written
         blobs/<sha256>               large results, once however many runs have them
         owners/<owner>               who executes runs, with a heartbeat
+    notes/<name>.json            what all processes share of limits and schedules
         locks/                       between processes; `serial` is the last run's number
 
 A document that is torn, newer or wrongly edited is an error with its path and line, for that run
@@ -257,6 +258,21 @@ class JsonStore:
 
     def remove_owner(self, owner: str) -> None:
         remove(self._places.owners / owner)
+
+    def read_note(self, name: str) -> bytes | None:
+        try:
+            return read_bytes(self._places.notes / f"{name}.json")
+        except NotFoundError:
+            return None
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        with self._lock(name):
+            if self.read_note(name) != before:
+                return False
+            make_folder(self._places.notes, durability=self._durability)
+            path = self._places.notes / f"{name}.json"
+            write_atomic(path, after, durability=self._durability)
+            return True
 
     def close(self) -> None:
         for file in self._files.values():

@@ -140,6 +140,14 @@ class RedisStore:
         with redis_errors(self._url):
             self._client.hdel(f"{_KEYS}owners", owner)
 
+    def read_note(self, name: str) -> bytes | None:
+        with redis_errors(self._url):
+            body: Any = self._client.hget(f"{_KEYS}notes", name)
+        return None if body is None else bytes(body)
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        return bool(self._call("swap", name, b"" if before is None else b"=" + before, after))
+
     def close(self) -> None:
         self._client.close()
 

@@ -10,7 +10,7 @@
 --   ready          zset   <serial>:<id> by minus the priority; nobody owns it, due at once
 --   due            zset   <serial>:<id> by when it is due; nobody owns it
 --   blob:<digest>  string; uses:<digest> and blobs-of:<id> are sets of ids and of digests
---   owners         hash   owner -> body               shared        hash   name -> document
+--   owners         hash   owner -> body               notes         hash   name -> document
 --
 -- Serials in members are padded to 16 digits, so that those with one score stand in their order.
 local prefix = KEYS[1]
@@ -306,11 +306,11 @@ function operations.delete(before, limit)
 end
 
 function operations.swap(name, before, after)
-    local present = call('HGET', prefix .. 'shared', name)
+    local present = call('HGET', prefix .. 'notes', name)
     if (before == '') ~= (not present) or (present and before ~= '=' .. present) then
         return 0
     end
-    call('HSET', prefix .. 'shared', name, after)
+    call('HSET', prefix .. 'notes', name, after)
     return 1
 end
 
