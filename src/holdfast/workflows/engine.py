@@ -278,7 +278,7 @@ class Workflows(RunReader):
         ones. `poll` is the pause in seconds between two looks at the store. Any number of
         processes may do so on one store.
         """
-        Worker(self, load=load).run(stop or threading.Event(), poll=poll)
+        Worker(self, self._store, load=load).run(stop or threading.Event(), poll=poll)
 
     def ready(self, *, limit: int) -> "list[RunRow]":
         """The runs that a worker may take now, the most urgent first."""
