@@ -100,7 +100,9 @@ class Workspace:
         if name not in declared_names(folder):
             known = ", ".join(declared_names(folder)) or "none"
             raise NotFoundError(f"no workflow {name!r} is declared (known: {known})", path=path)
-        return read_declaration(path, self.layout.root, self._command_of_agent)
+        return read_declaration(
+            path, self.layout.root, self._command_of_agent, self._file_of_server
+        )
 
     def queue(self, name: str, **options: Any) -> "Queue":
         """The durable queue `name`; `options` are those of `holdfast.Queue`."""
@@ -180,6 +182,21 @@ class Workspace:
         if not path.is_file():
             raise NotFoundError(f"the file of agent {agent_id} is gone: {path}")
         return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
+
+    def _file_of_server(self, name: str) -> Path:
+        """The file that describes an MCP server: the registry, else a file of Claude's."""
+        from holdfast.workflows.mcp_tools import server_names
+
+        layout = self.layout
+        files = [layout.server_registry, layout.root / ".mcp.json"]
+        files += [layout.home / ".mcp.json", layout.home / ".claude.json"]
+        for file in files:
+            if name in server_names(file):
+                return file
+        known = ", ".join(sorted({name for file in files for name in server_names(file)})) or "none"
+        raise NotFoundError(
+            f"there is no MCP server {name!r} (known: {known})", path=layout.server_registry
+        )
 
     def close(self) -> None:
         """Close the queues, the events, and the workflows once their started runs have ended."""
