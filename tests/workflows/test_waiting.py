@@ -343,6 +343,25 @@ def test_a_large_result_is_kept_once(engine: Workflows) -> None:
     assert engine.prune(older_than=-1) == 2
 
 
+@workflow
+def asks_late(text: str) -> str:
+    child = says.child(text)
+    wait_for("go")
+    return str(child.result())
+
+
+def test_a_child_that_may_still_be_asked_for_is_not_pruned(engine: Workflows) -> None:
+    run = asks_late.start("bees", id="parent", engine=engine)
+    while engine.count_by_status().get("succeeded") != 1:
+        time.sleep(0.005)
+    assert engine.prune(older_than=-1) == 0
+    assert engine.prunable(older_than=-1) == []
+    run.signal("go")
+    assert run.result(20) == "bees"
+    assert len(engine.prunable(older_than=-1)) == 2
+    assert engine.prune(older_than=-1) == 2
+
+
 @step(concurrency=2)
 def narrow(number: int) -> int:
     with lock:

@@ -308,9 +308,13 @@ class Workflows(RunReader):
         self._jobs.put_down()
 
     def prune(self, *, older_than: float) -> int:
-        """Delete the runs that finished more than `older_than` seconds ago; how many."""
+        """Delete the runs that finished more than `older_than` seconds ago, for good; how many.
+
+        A child whose parent has not finished stays: it may still be asked for its result.
+        """
         before, deleted = int((time.time() - older_than) * 1000), 0
-        while ids := self._store.delete_runs(finished_before=before, limit=_PAGE):
+        keep = self.awaited_children()
+        while ids := self._store.delete_runs(finished_before=before, limit=_PAGE, keep=keep):
             deleted += len(ids)
         return deleted
 

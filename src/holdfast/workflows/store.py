@@ -9,7 +9,7 @@ one changes nothing and returns False. That is what keeps an owner that lost its
 not know it yet, from recording a step a second time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol, cast
 
 from holdfast.engines.outbox import Outbox
@@ -161,8 +161,11 @@ class WorkflowStore(Protocol):
         """The bytes that were kept under `digest`, or None."""
         ...
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
-        """Delete at most `limit` runs that finished before then, and their steps; their ids."""
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
+        """Delete at most `limit` runs that finished before then, save those in `keep`, with all
+        that belongs to them; their ids."""
         ...
 
     def save_owner(self, owner: str, body: bytes) -> None:

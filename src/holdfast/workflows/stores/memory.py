@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import nsmallest
 from itertools import islice
 
@@ -156,12 +156,16 @@ class MemoryStore:
     def read_blob(self, digest: str) -> bytes | None:
         return self._blobs.get(digest)
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         with self._lock:
             doomed = [
                 run.id
                 for run in self._runs.values()
-                if run.finished is not None and run.finished < finished_before
+                if run.finished is not None
+                and run.finished < finished_before
+                and run.id not in keep
             ][:limit]
             for run_id in doomed:
                 del self._runs[run_id], self._steps[run_id]

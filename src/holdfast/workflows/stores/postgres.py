@@ -4,7 +4,7 @@ Bodies are stored as bytes. Each change of a run locks its row, so that what a f
 after its run was claimed is refused, however the two meet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
 from holdfast.durable.files import Durability
@@ -279,13 +279,15 @@ class PostgresStore:
         rows = self._read("SELECT data FROM workflow_blobs WHERE digest = %s", (digest,))
         return rows[0][0] if rows else None
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         with self._database.transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_BLOBS_LOCK,))
             doomed = connection.execute(
-                "SELECT serial, id FROM workflow_runs WHERE finished < %s"
+                "SELECT serial, id FROM workflow_runs WHERE finished < %s AND id <> ALL(%s)"
                 " ORDER BY serial LIMIT %s FOR UPDATE",
-                (finished_before, limit),
+                (finished_before, list(keep), limit),
             ).fetchall()
             if doomed:
                 for statement in _DELETE_OF:

@@ -3,9 +3,10 @@
 Bodies are stored as text, so that ``sqlite3`` with ``json_extract`` reads them as they are.
 """
 
+import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -154,7 +155,7 @@ _STEPS = (
 )
 _FINISHED = (
     "SELECT serial, id FROM workflow_runs WHERE finished < ? AND finished IS NOT NULL"
-    " ORDER BY serial LIMIT ?"
+    " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY serial LIMIT ?"
 )
 
 
@@ -323,9 +324,12 @@ class SqliteStore:
         rows = self._read(query, (digest,))
         return rows[0][0] if rows else None
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         def delete(connection: sqlite3.Connection) -> list[str]:
-            doomed = connection.execute(_FINISHED, (finished_before, limit)).fetchall()
+            kept = json.dumps(list(keep))
+            doomed = connection.execute(_FINISHED, (finished_before, kept, limit)).fetchall()
             serials = [(serial,) for serial, _ in doomed]
             for table in ("workflow_steps", "workflow_signals", "workflow_blob_uses"):
                 connection.executemany(f"DELETE FROM {table} WHERE run = ?", serials)  # noqa: S608

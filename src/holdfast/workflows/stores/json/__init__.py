@@ -16,7 +16,7 @@ alone. Where several locks are needed the order is blobs, creation, run.
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from heapq import nsmallest
 from itertools import islice
@@ -225,12 +225,16 @@ class JsonStore:
         except NotFoundError:
             return None
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         old = sorted(
             (
                 run
                 for run in self._all_rows()
-                if run.finished is not None and run.finished < finished_before
+                if run.finished is not None
+                and run.finished < finished_before
+                and run.id not in keep
             ),
             key=lambda run: run.serial,
         )

@@ -5,7 +5,7 @@ call atomically on the server. What a returned call survives is what the server 
 which `holdfast.engines.redis` checks on opening.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from holdfast.durable.faults import fault_point
@@ -124,8 +124,10 @@ class RedisStore:
             data: Any = self._client.get(f"{_KEYS}blob:{digest}")
         return None if data is None else bytes(data)
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
-        return [run_id.decode() for run_id in self._call("delete", finished_before, limit)]
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
+        return [run_id.decode() for run_id in self._call("delete", finished_before, limit, *keep)]
 
     def save_owner(self, owner: str, body: bytes) -> None:
         with redis_errors(self._url):

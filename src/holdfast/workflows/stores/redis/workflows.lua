@@ -289,7 +289,17 @@ end
 
 function operations.delete(before, limit)
     local set = prefix .. 'finished'
-    local ids = call('ZRANGEBYSCORE', set, '-inf', '(' .. before, 'LIMIT', 0, limit)
+    local keep, kept, ids = {}, #ARGV - 3, {}
+    for n = 4, #ARGV do
+        keep[ARGV[n]] = true
+    end
+    -- Of so many, `limit` are left when those to be kept are left out.
+    local most = tonumber(limit) + kept
+    for _, id in ipairs(call('ZRANGEBYSCORE', set, '-inf', '(' .. before, 'LIMIT', 0, most)) do
+        if not keep[id] and #ids < tonumber(limit) then
+            ids[#ids + 1] = id
+        end
+    end
     for _, id in ipairs(ids) do
         for _, digest in ipairs(call('SMEMBERS', key('blobs-of', id))) do
             call('SREM', key('uses', digest), id)
