@@ -357,7 +357,7 @@ def test_a_child_that_may_still_be_asked_for_is_not_pruned(engine: Workflows) ->
     assert engine.prune(older_than=-1) == 0
     assert engine.prunable(older_than=-1) == []
     run.signal("go")
-    assert run.result(20) == "bees"
+    assert run.result(20) == "BEES"
     assert len(engine.prunable(older_than=-1)) == 2
     assert engine.prune(older_than=-1) == 2
 

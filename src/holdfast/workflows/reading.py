@@ -15,7 +15,6 @@ from holdfast.workflows.records import (
     RunInfo,
     Status,
     StepInfo,
-    moment,
     read_body,
     read_outcome,
     read_step,
