@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.durable.documents import read_document
 from holdfast.durable.names import inside
@@ -17,11 +17,15 @@ if TYPE_CHECKING:
     from holdfast.events import EventLog
     from holdfast.history import History
     from holdfast.logs import Logger
-    from holdfast.queues import Queue
+    from holdfast.queues import Message, Queue
     from holdfast.registry import AgentRegistry
     from holdfast.vault import SnapshotReport, Vault
-    from holdfast.workflows import Workflows
+    from holdfast.workflows import Run, Workflows
+    from holdfast.workflows import Workflow as AnyWorkflow
     from holdfast.workflows.declarations import Declaration
+
+
+Result = TypeVar("Result")
 
 
 class Workspace:
@@ -57,6 +61,34 @@ class Workspace:
         store = self.settings.workflows
         return Workflows(store.url, durability=store.durability)
 
+    def start_from(
+        self,
+        message: "Message",
+        workflow: "AnyWorkflow[..., Result]",
+        *args: Any,
+        id: str | None = None,  # noqa: A002 - as of `Workflow.start`
+        **kwargs: Any,
+    ) -> "Run[Result]":
+        """Start a run for a message that was taken, and acknowledge the message.
+
+        Where the queues and the workflows have the same ``sqlite:///`` or ``postgresql://``
+        database, both is one transaction: the message is gone exactly when the run is there. Else
+        it is acknowledged once the run is there. The run's id is ``<workflow>-<message id>`` unless
+        given, so that a message that comes again finds the run it has.
+        """
+        from holdfast.engines.outbox import database_identity, open_outbox
+
+        workflows = self.workflows
+        together = workflows.database == database_identity(self.settings.queues.url)
+        with open_outbox(workflows.database):
+            if together:
+                message.ack()
+            run_id = id or f"{workflow.name}-{message.id}"
+            run = workflows.start(workflow, args, kwargs, run_id=run_id)
+        if not together:
+            message.ack()
+        return run
+
     def declared_workflow(self, name: str) -> "Declaration":
         """The workflow of ``configs/workflows/<name>.json``, its agents looked up.
 
@@ -69,7 +101,9 @@ class Workspace:
         if name not in declared_names(folder):
             known = ", ".join(declared_names(folder)) or "none"
             raise NotFoundError(f"no workflow {name!r} is declared (known: {known})", path=path)
-        return read_declaration(path, self.layout.root, self._command_of_agent)
+        return read_declaration(
+            path, self.layout.root, self._command_of_agent, self._file_of_server
+        )
 
     def queue(self, name: str, **options: Any) -> "Queue":
         """The durable queue `name`; `options` are those of `holdfast.Queue`."""
@@ -149,6 +183,21 @@ class Workspace:
         if not path.is_file():
             raise NotFoundError(f"the file of agent {agent_id} is gone: {path}")
         return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
+
+    def _file_of_server(self, name: str) -> Path:
+        """The file that describes an MCP server: the registry, else a file of Claude's."""
+        from holdfast.workflows.mcp_tools import server_names
+
+        layout = self.layout
+        files = [layout.server_registry, layout.root / ".mcp.json"]
+        files += [layout.home / ".mcp.json", layout.home / ".claude.json"]
+        for file in files:
+            if name in server_names(file):
+                return file
+        known = ", ".join(sorted({name for file in files for name in server_names(file)})) or "none"
+        raise NotFoundError(
+            f"there is no MCP server {name!r} (known: {known})", path=layout.server_registry
+        )
 
     def close(self) -> None:
         """Close the queues, the events, and the workflows once their started runs have ended."""

@@ -1,5 +1,6 @@
 """``holdfast workflows``: run, look at, resume, fork, signal and work off durable workflows."""
 
+from collections import Counter
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from holdfast.workflows import Run, RunInfo, StepInfo, Workflow, Workflows
 
 _STATUS = click.Choice(["queued", "running", "waiting", "succeeded", "failed", "cancelled"])
+_SHOWN = 20  # runs that a prune names
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -194,19 +196,33 @@ def worker(terminal: Terminal, files: tuple[Path, ...], poll: float, threads: in
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:
-    """Delete finished runs and their steps. Unfinished ones stay."""
+    """Delete finished runs and their steps for good, and show before which. Unfinished ones stay.
+
+    The children of a run that has not finished stay as well. A deleted run's id may be used anew.
+    """
     seconds = older_than * 86_400
-    if dry_run:
-        with terminal.open().workflows as engine:
-            doomed = [run.id for run in engine.prunable(older_than=seconds)]
-        document = {"dryRun": True, "wouldDelete": doomed}
-        terminal.emit(document, f"Would delete {len(doomed)} run(s) " + " ".join(doomed[:20]))
-        return
-    question = f"Delete the runs that finished more than {older_than:g} days ago for good?"
-    terminal.require_consent(question, yes=yes)
     with terminal.open().workflows as engine:
-        deleted = engine.prune(older_than=seconds)
+        doomed = engine.prunable(older_than=seconds)
+        if dry_run:
+            ids = [run.id for run in doomed]
+            terminal.emit({"dryRun": True, "wouldDelete": ids}, lambda: _plan_of(doomed))
+            return
+        if doomed:
+            terminal.note(_plan_of(doomed))
+            terminal.require_consent("Delete them for good?", yes=yes)
+        deleted = engine.prune(older_than=seconds) if doomed else 0
     terminal.emit({"deleted": deleted}, f"Deleted {deleted} run(s)")
+
+
+def _plan_of(doomed: "Sequence[RunInfo]") -> str:
+    """What a prune deletes: how many of each workflow and status, and the newest of them."""
+    counts = Counter((run.name, run.status) for run in doomed)
+    lines = [f"Would delete {len(doomed)} run(s)"]
+    lines += [f"  {count:>6}  {name} {status}" for (name, status), count in sorted(counts.items())]
+    lines += [f"  {run.id}" for run in doomed[:_SHOWN]]
+    if len(doomed) > _SHOWN:
+        lines.append(f"  and {len(doomed) - _SHOWN} more")
+    return "\n".join(lines)
 
 
 def _workflow_of(target: str) -> "Workflow[..., Any]":

@@ -13,16 +13,18 @@ from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
 from holdfast.errors import BusyError, ConflictError, HoldfastError
 from holdfast.workflows import codec
-from holdfast.workflows.definitions import Workflow
+from holdfast.workflows.definitions import Step, Workflow
 from holdfast.workflows.execution import Execution
 from holdfast.workflows.forking import MOST, check_version, dropped_by_retry, position_of
 from holdfast.workflows.handles import Run
 from holdfast.workflows.jobs import Job, Jobs, check_same_call, failed
 from holdfast.workflows.leases import Leases
+from holdfast.workflows.limits import Gate, Gates
 from holdfast.workflows.loading import find_definition, imported_definition
 from holdfast.workflows.naming import child_id, new_run_id
 from holdfast.workflows.reading import RunReader, now_milliseconds
 from holdfast.workflows.records import Outcome, RunBody, Signal, encode, read_body
+from holdfast.workflows.shared_transactions import SharedTransactions
 from holdfast.workflows.store import RunRow
 from holdfast.workflows.stores import open_store
 from holdfast.workflows.waiting import CHILD_ENDED, ChildRun
@@ -53,9 +55,16 @@ class Workflows(RunReader):
         self.url = url
         self.durability = durability
         store = open_store(url, durability=durability)
+        self.together = SharedTransactions(store)
         self._waker = Waker(store, self._wake)
         self._jobs = Jobs(store, threads=threads, parked=self._waker.add, ended=self._ended)
         super().__init__(store, Leases(store, lease=lease), self._jobs.running)
+        self._gates = Gates(store, self._leases)
+
+    @property
+    def database(self) -> str:
+        """The identity of the database that rooms beside can share a transaction in, else empty."""
+        return self.together.database
 
     def __enter__(self) -> "Workflows":
         return self
@@ -113,10 +122,11 @@ class Workflows(RunReader):
         due = created + int(delay * 1000) if delay > 0 else None
         body = _body_of(job)
         row = RunRow(run_id, workflow.name, "queued", created, body, due=due, priority=priority)
-        present = self._store.create_run(row)
+        present = self.together.create_run(row, None)
         if present is not None:
             given = bytes(read_body(present).input)
             check_same_call(run_id, (present.name, given), (workflow.name, job.given))
+            self.together.deliver()
         return Run(self, run_id, workflow.decoder, None)
 
     def resume(
@@ -268,7 +278,7 @@ class Workflows(RunReader):
         ones. `poll` is the pause in seconds between two looks at the store. Any number of
         processes may do so on one store.
         """
-        Worker(self, load=load).run(stop or threading.Event(), poll=poll)
+        Worker(self, self._store, load=load).run(stop or threading.Event(), poll=poll)
 
     def ready(self, *, limit: int) -> "list[RunRow]":
         """The runs that a worker may take now, the most urgent first."""
@@ -288,15 +298,23 @@ class Workflows(RunReader):
                 self.resume(run_id, load=True)
         return None
 
+    def gate_of(self, step: Step[..., Any]) -> Gate:
+        """What keeps to the limits of `step` over all who use the store."""
+        return self._gates.of(step)
+
     def put_down(self) -> None:
         """Make the runs being executed here leave at their next step, to go on elsewhere."""
         self._waker.close()
         self._jobs.put_down()
 
     def prune(self, *, older_than: float) -> int:
-        """Delete the runs that finished more than `older_than` seconds ago; how many."""
+        """Delete the runs that finished more than `older_than` seconds ago, for good; how many.
+
+        A child whose parent has not finished stays: it may still be asked for its result.
+        """
         before, deleted = int((time.time() - older_than) * 1000), 0
-        while ids := self._store.delete_runs(finished_before=before, limit=_PAGE):
+        keep = self.awaited_children()
+        while ids := self._store.delete_runs(finished_before=before, limit=_PAGE, keep=keep):
             deleted += len(ids)
         return deleted
 
@@ -328,6 +346,7 @@ class Workflows(RunReader):
             return self._create(job, None)
 
         future = self._jobs.enter(job, claim, inline=inline)
+        self.together.deliver()
         return Run(self, run_id, workflow.decoder, future)
 
     def _create(self, job: Job, fork: tuple[str, int] | None) -> Execution | None:
@@ -335,7 +354,7 @@ class Workflows(RunReader):
         created, owner = now_milliseconds(), self._leases.owner
         body = _body_of(job)
         row = RunRow(job.run_id, job.workflow.name, "running", created, body, owner)
-        present = self._store.create_run(row, fork=fork)
+        present = self.together.create_run(row, fork)
         if present is None:
             fault_point("workflow.started")
             return Execution(self, self._store, job.run_id, row.epoch, fresh=fork is None)

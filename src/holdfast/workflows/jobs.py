@@ -2,14 +2,16 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
+from functools import partial
 from typing import Any
 
 from holdfast.errors import ConflictError, UsageError
 from holdfast.workflows.definitions import Workflow
 from holdfast.workflows.drive import drive
 from holdfast.workflows.execution import Execution, ParkedError
+from holdfast.workflows.growing_pool import GrowingPool
 from holdfast.workflows.store import WorkflowStore
 
 
@@ -69,7 +71,7 @@ class Jobs:
         self._parked = parked
         self._ended = ended
         self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = GrowingPool(threads, "holdfast-run")
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._closed = False
@@ -97,7 +99,8 @@ class Jobs:
         elif inline:
             self._execute(job, job.execution)
         else:
-            self._started().submit(copy_context().run, self._execute, job, job.execution)
+            begin = partial(copy_context().run, self._execute, job, job.execution)
+            self._submit(job, begin)
         return job.future
 
     def running(self, run_id: str) -> bool:
@@ -124,9 +127,7 @@ class Jobs:
         """Accept nothing more and wait for the started runs to end; False when closed before."""
         with self._lock:
             before, self._closed = self._closed, True
-            pool = self._pool
-        if pool is not None:
-            pool.shutdown()
+        self._pool.close()
         return not before
 
     def _place(self, job: Job) -> Job:
@@ -159,11 +160,12 @@ class Jobs:
             self._leave(job, None, value)
             self._ended(job.run_id, job.parent)
 
-    def _started(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, "holdfast-run")
-            return self._pool
+    def _submit(self, job: Job, begin: Callable[[], None]) -> None:
+        try:
+            self._pool.submit(begin)
+        except RuntimeError as error:  # the interpreter is ending
+            self._leave(job, error)
+            raise
 
 
 def failed(error: Exception) -> "Future[Any]":

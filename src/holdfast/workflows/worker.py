@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -92,10 +93,10 @@ def _is_due(row: RunRow, now: int) -> bool:
 class Worker:
     """The loop of `Workflows.work`."""
 
-    def __init__(self, engine: "Workflows", *, load: bool) -> None:
+    def __init__(self, engine: "Workflows", store: WorkflowStore, *, load: bool) -> None:
         self._engine = engine
         self._load = load
-        self._schedule = Schedule(datetime.now(UTC))
+        self._schedule = Schedule(store, datetime.now(UTC))
         self._refused: dict[str, int] = {}
 
     def run(self, stop: threading.Event, *, poll: float) -> None:
@@ -109,8 +110,8 @@ class Worker:
 
     def look(self) -> bool:
         """Start what is due, interrupted or scheduled; whether there may be more at once."""
-        for workflow, run_id in self._schedule.due(definitions.values(), datetime.now(UTC)):
-            self._engine.start(workflow, run_id=run_id)
+        with suppress(HoldfastError):  # the minute is due again at the next look
+            self._start_scheduled()
         for run in self._engine.recover(load=self._load):
             self._refused.pop(run.id, None)
         room = self._engine.free_threads()
@@ -120,6 +121,13 @@ class Worker:
             if taken < room and self._refused.get(row.id) != row.epoch:
                 taken += self._take(row)
         return bool(rows) and taken == room
+
+    def _start_scheduled(self) -> None:
+        self._schedule.start_due(
+            list(definitions.values()),
+            datetime.now(UTC),
+            lambda due, run_id: self._engine.start(due, run_id=run_id),
+        )
 
     def _take(self, row: RunRow) -> bool:
         try:
