@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from holdfast.engines.identity import database_identity
+
 Write = Callable[[Any], None]
 """Gets the engine's own connection, inside the transaction; what it raises rolls back all of it."""
 
@@ -19,6 +21,7 @@ class Outbox:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self.database = database_identity(url)
         self.writes: list[Write] = []
 
     def add(self, write: Write) -> None:
@@ -37,7 +40,9 @@ _CURRENT: ContextVar[Outbox | None] = ContextVar("holdfast_outbox", default=None
 def outbox_for(url: str) -> Outbox | None:
     """The outbox that is open in this context, if it belongs to the database that `url` names."""
     outbox = _CURRENT.get()
-    return outbox if outbox is not None and outbox.url == url else None
+    if outbox is None or outbox.database is None:
+        return None
+    return outbox if outbox.database == database_identity(url) else None
 
 
 @contextmanager
