@@ -7,7 +7,7 @@ Times are seconds of the epoch and come from the caller, so that one clock rules
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -149,6 +149,51 @@ class QueueStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class TransactionalStore(Protocol):
+    """Optional: a queue store whose writes can be part of another room's transaction.
+
+    `connection` is the engine's own, on the same database, its transaction open; it stays open.
+    """
+
+    def reserve(self, messages: Sequence[NewMessage]) -> tuple[list[str], "Reserved"]:
+        """The ids the messages will have, and what `put_on` puts under them.
+
+        A message whose key waits or is leased already gets that one's id, and is not put.
+        """
+        ...
+
+    def put_on(self, connection: Any, messages: "Reserved", now: float) -> None:
+        """Put messages under the numbers that `reserve` gave them."""
+        ...
+
+    def ack_on(self, connection: Any, receipts: Sequence[str], now: float) -> None:
+        """`QueueStore.ack`, in the caller's transaction. Raises `ConflictError`."""
+        ...
+
+
+def transactional(store: QueueStore) -> TransactionalStore | None:
+    """What of `store` can be part of another room's transaction, if anything."""
+    inner = getattr(store, "queue", store)
+    return inner if isinstance(inner, TransactionalStore) else None
+
+
+Reserved = Sequence[tuple[int, NewMessage]]
+
+
+class WatchingStore(Protocol):
+    """Optional: a queue store that rings the bell of its queue whenever there may be more to take,
+    whoever changed it; only the passing of time rings no bell."""
+
+    def watch(self) -> bool:
+        """Have the bell rung; whether it will be. Called again and again while somebody waits."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the next message is ready by the passing of time alone."""
         ...
 
 
