@@ -57,7 +57,6 @@ class TopicDocument(msgspec.Struct, frozen=True, rename="camel"):
 
 class _Line(msgspec.Struct):
     n: int
-    msg: msgspec.Raw | None = None
 
 
 def topic_names(folder: Path) -> list[str]:
@@ -159,7 +158,7 @@ class FileTopicStore:
         self._after_fork()
         with closing(_trim_lock(self.folder)) as lock, lock:
             upto = min([upto, *self.cursors().values()])
-            for number, following in pairwise(segment_numbers(self._reader.folder)):
+            for number, following in pairwise(self._begun()):
                 if self._before(following) > upto:
                     return
                 with self._reading:
@@ -262,7 +261,7 @@ class FileTopicStore:
 
     def _find(self, position: int) -> Cursor:
         """Where the entries beyond `position` begin, or a little before."""
-        numbers = segment_numbers(self._reader.folder)
+        numbers = self._begun()
         low, high = 0, len(numbers) - 1
         while low < high:  # the last segment that begins at or before the position
             middle = (low + high + 1) // 2
@@ -288,6 +287,12 @@ class FileTopicStore:
             return low
         finally:
             file.close()
+
+    def _begun(self) -> list[int]:
+        """The numbers of the segments, without one that is just being made."""
+        numbers = segment_numbers(self._reader.folder)
+        newest = long_path(segment_path(self._reader.folder, numbers[-1]))
+        return numbers[:-1] if len(numbers) > 1 and newest.stat().st_size == 0 else numbers
 
     def _before(self, segment: int) -> int:
         """How many entries were put before this segment."""
