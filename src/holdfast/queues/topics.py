@@ -228,3 +228,11 @@ class Subscription(Queue):
         position, pending = self._fed.progress()
         lag = pending + self._fed.waiting(self._log.bounds()[1])
         return SubscriptionStatus(self.subscription, position, lag)
+
+    def place_of(self, start: Start) -> int:
+        """The position after which `replay` would go on from `start`. Raises `UsageError`."""
+        return position_of(self._log, start)
+
+    def last(self) -> int:
+        """The position of the last message that was put to the topic."""
+        return self._log.bounds()[1]
