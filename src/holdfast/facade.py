@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from holdfast.events import EventLog
     from holdfast.history import History
     from holdfast.logs import Logger
-    from holdfast.queues import Message, Queue
+    from holdfast.queues import Message, Queue, Topic
     from holdfast.registry import AgentRegistry
     from holdfast.vault import SnapshotReport, Vault
     from holdfast.workflows import Run, Workflows
@@ -38,6 +38,7 @@ class Workspace:
         self.layout = layout
         self.settings = settings
         self._queues: dict[str, Queue] = {}
+        self._topics: dict[str, Topic] = {}
 
     @cached_property
     def registry(self) -> "AgentRegistry":
@@ -76,7 +77,8 @@ class Workspace:
         it is acknowledged once the run is there. The run's id is ``<workflow>-<message id>`` unless
         given, so that a message that comes again finds the run it has.
         """
-        from holdfast.engines.outbox import database_identity, open_outbox
+        from holdfast.engines.identity import database_identity
+        from holdfast.engines.outbox import open_outbox
 
         workflows = self.workflows
         together = workflows.database == database_identity(self.settings.queues.url)
@@ -106,14 +108,44 @@ class Workspace:
         )
 
     def queue(self, name: str, **options: Any) -> "Queue":
-        """The durable queue `name`; `options` are those of `holdfast.Queue`."""
+        """The durable queue `name`; `options` are those of `holdfast.Queue`.
+
+        ``<topic>@<subscription>`` names a subscription, which has to be there (`NotFoundError`).
+        """
         from holdfast.queues import Queue
 
         if name not in self._queues:
+            topic, at, subscription = name.partition("@")
+            if at:
+                self._queues[name] = self._known_topic(topic).subscription(subscription, **options)
+                return self._queues[name]
             store = self.settings.queues
             chosen = {"url": store.url, "durability": store.durability, **options}
             self._queues[name] = Queue(name, **chosen)
         return self._queues[name]
+
+    def topic(self, name: str, **options: Any) -> "Topic":
+        """The topic `name`, made if missing; `options` are those of `holdfast.queues.Topic`."""
+        from holdfast.queues import Topic
+
+        if name not in self._topics:
+            store = self.settings.queues
+            chosen = {"url": store.url, "durability": store.durability, **options}
+            self._topics[name] = Topic(name, **chosen)
+        return self._topics[name]
+
+    def topic_names(self) -> list[str]:
+        """The names of all topics that were ever used, sorted."""
+        from holdfast.queues import list_topics
+
+        return list_topics(self.settings.queues.url)
+
+    def _known_topic(self, name: str) -> "Topic":
+        if name not in self.topic_names():
+            raise NotFoundError(
+                f"there is no topic {name!r}", hint="holdfast queues list shows the topics"
+            )
+        return self.topic(name)
 
     @cached_property
     def events(self) -> "EventLog":
@@ -204,6 +236,9 @@ class Workspace:
         for queue in self._queues.values():
             queue.close()
         self._queues.clear()
+        for topic in self._topics.values():
+            topic.close()
+        self._topics.clear()
         if "events" in self.__dict__:
             self.events.close()
             del self.__dict__["events"]

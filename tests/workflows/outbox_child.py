@@ -8,7 +8,8 @@ import sys
 from contextlib import closing
 from typing import Any
 
-from holdfast.engines.outbox import database_identity, outbox_for
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import outbox_for
 from holdfast.engines.urls import parse_url
 from holdfast.workflows import Workflows, step, workflow
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from holdfast.engines.outbox import database_identity, outbox_for
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import outbox_for
 from holdfast.engines.urls import url_for
 from holdfast.errors import BusyError, HoldfastError, StorageError
 from holdfast.workflows import Workflows, step, workflow

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.engines.outbox import database_identity, open_outbox, outbox_for
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import open_outbox, outbox_for
 from holdfast.engines.urls import url_for
 from holdfast.errors import ConflictError, HoldfastError, StepError
 from holdfast.facade import open_workspace

@@ -9,35 +9,17 @@ from collections.abc import Callable
 from contextvars import ContextVar, Token
 from typing import Any
 
-from holdfast.engines.urls import parse_url
-
 Write = Callable[[Any], None]
 """Gets the engine's own connection, inside the transaction; what it raises rolls back all of it."""
 
 
-_SERVER_OPTIONS = ("host", "hostaddr", "port", "service", "dbname")
-
-
-def database_identity(url: str) -> str:
-    """What rooms that live in the same database agree on: its URL without password and options.
-
-    Options that say which server it is stay. Raises `UsageError` for what is no engine URL.
-    """
-    parsed = parse_url(url)
-    if parsed.path is not None:
-        return f"{parsed.scheme}:{parsed.path}"
-    options = parsed.options
-    server = [f"{name}={options[name]}" for name in _SERVER_OPTIONS if name in options]
-    return "&".join([str(parsed).partition("?")[0], *server])
-
-
 class Outbox:
-    """The writes that wait for one transaction of the database with the identity `url`."""
+    """The writes that wait for one transaction of `database`, a `database_identity`."""
 
-    __slots__ = ("url", "writes")
+    __slots__ = ("database", "writes")
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, database: str) -> None:
+        self.database = database
         self.writes: list[Write] = []
 
     def add(self, write: Write) -> None:
@@ -53,19 +35,21 @@ class Outbox:
 _CURRENT: ContextVar[Outbox | None] = ContextVar("holdfast_outbox", default=None)
 
 
-def outbox_for(url: str) -> Outbox | None:
-    """The outbox that is open in this context, if it is of the database with the identity `url`."""
+def outbox_for(database: str) -> Outbox | None:
+    """The outbox that is open in this context, if it is of `database`, a `database_identity`."""
     outbox = _CURRENT.get()
-    return outbox if outbox is not None and outbox.url == url else None
+    if outbox is None or not database:
+        return None
+    return outbox if outbox.database == database else None
 
 
 class open_outbox:  # noqa: N801 - used as a function: with open_outbox(identity) as outbox: …
-    """An outbox for the database with the identity `url`, open in the body and what it calls."""
+    """An outbox for `database`, open in the body and in what it calls; ``""`` is nobody's."""
 
     __slots__ = ("_outbox", "_token")
 
-    def __init__(self, url: str) -> None:
-        self._outbox = Outbox(url)
+    def __init__(self, database: str) -> None:
+        self._outbox = Outbox(database)
 
     def __enter__(self) -> Outbox:
         self._token: Token[Outbox | None] = _CURRENT.set(self._outbox)

@@ -159,6 +159,8 @@ def _messages(workspace: Workspace) -> str:
         stats = workspace.queue(name).stats()
         waiting += stats.ready + stats.delayed + stats.leased
         dead += stats.dead
+    for name in workspace.topic_names():
+        waiting += sum(one.lag for one in workspace.topic(name).subscriptions())
     return _count(len(names), "queue") + _breakdown({"waiting": waiting, "dead": dead})
 
 

@@ -8,7 +8,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
 from holdfast.durable.files import Durability
-from holdfast.engines.outbox import Outbox, database_identity
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import Outbox
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.workflows.store import RunRow

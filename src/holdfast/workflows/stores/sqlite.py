@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from holdfast.durable.files import Durability
-from holdfast.engines.outbox import Outbox, database_identity
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import Outbox
 from holdfast.engines.sqlite import open_database, sqlite_errors
 from holdfast.engines.urls import url_for
 from holdfast.workflows.store import RunRow
