@@ -26,7 +26,7 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-from holdfast.queues.stores.redis.scripts import Script
+from holdfast.queues.stores.redis.scripts import Line, Script
 
 FORMAT_VERSION = 1
 
@@ -55,9 +55,10 @@ class RedisQueueStore:
         self._client = open_redis(url, room=_ROOM, version=FORMAT_VERSION, durability=durability)
         prefix = f"{PREFIX}queue:{{{name}}}:"
         self._keys = [prefix + key for key in _KEYS]
-        self._script = Script(self._client, "queue.lua", self._keys)
+        line = Line(self._client)
+        self._script = Script(line, "queue.lua", self._keys)
         put_keys = [prefix + key for key in ("meta", "payloads", "ready")]
-        self._put_script = Script(self._client, "put.lua", put_keys)
+        self._put_script = Script(line, "put.lua", put_keys)
         try:
             with redis_errors(url):
                 self._id = self._identity()
