@@ -59,7 +59,7 @@ _HEAD = (
     " coalesce((SELECT max(position) FROM event_archives), 0))"
 )
 _APPEND_ONE = (
-    "INSERT INTO events (position, stream, version, type, body)"  # noqa: S608
+    "INSERT INTO events (position, stream, version, type, body)"
     " SELECT (" + _HEAD + ") + 1, ?1, version + 1, ?2, ?3 FROM (SELECT coalesce("
     "(SELECT max(version) FROM events WHERE stream = ?1), 0) AS version)"
     " WHERE (?4 IS NULL OR version = ?4)"
