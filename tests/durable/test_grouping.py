@@ -1,4 +1,4 @@
-"""Group commit: everybody gets the answer to what they asked, also when one of them is interrupted."""
+"""Group commit: everybody gets the answer to what they asked, also if one is interrupted."""
 
 import signal
 import sys

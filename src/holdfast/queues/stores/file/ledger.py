@@ -208,9 +208,8 @@ class Ledger:
             ) from error
 
     def _apply_takes_and_acks(self, records: list[bytes], now: float) -> None:
-        """What other consumers do all the time: most was acknowledged since, and leaves no trace."""
+        """What other consumers did: most is acknowledged by now, and leaves no trace."""
         changes: list[list[Any]] = _decode(b"[%b]" % b",".join(records))
-        entries = self.schedule.entries
         acked = {id_ for change in changes if change[0] == "ack" for id_ in change[1:]}
         passed: set[int] = set()
         for change in changes:
