@@ -17,6 +17,7 @@ from holdfast.durable.faults import armed
 from holdfast.engines.urls import url_for
 from holdfast.errors import StorageError
 from holdfast.events import EventLog
+from holdfast.events.stores.postgres_tables import LOCK_APPENDS
 from tests.conftest import SOURCE, Runner, was_killed
 from tests.servers import PostgresServer
 
@@ -113,7 +114,7 @@ def test_the_server_killed_and_restarted_under_load(
 def test_a_connection_cut_in_an_append(postgres_url: str, postgres_server: PostgresServer) -> None:
     with EventLog(postgres_url) as log, psycopg.connect(postgres_url) as holder:
         log.append("s", "t", 1)
-        holder.execute("SELECT position FROM holdfast.event_head FOR UPDATE")
+        holder.execute(LOCK_APPENDS)
         ended: list[BaseException] = []
 
         def append() -> None:
@@ -136,7 +137,7 @@ def test_a_connection_cut_in_an_append(postgres_url: str, postgres_server: Postg
 
 def test_a_reader_never_sees_past_an_open_append(postgres_url: str) -> None:
     """A writer that got its position first and commits last: nobody reads on before it."""
-    call = "SELECT * FROM holdfast.event_append('s', ARRAY['t'], ARRAY[%s], NULL, NULL)"
+    call = "SELECT * FROM holdfast.append_event('s', 't', %s, NULL, NULL)"
     for rolled_back in (False, True):
         with EventLog(postgres_url) as log, psycopg.connect(postgres_url) as slow:
             before = log.position()

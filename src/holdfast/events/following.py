@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from holdfast.durable.faults import fault_point
 from holdfast.errors import ConflictError, UsageError
 from holdfast.events.event import Event, Shapes
-from holdfast.events.store import EventStore, State, StoredEvent
+from holdfast.events.store import Bell, EventStore, Ringing, State, StoredEvent
 
 _PAGE = 500  # events that are in memory at a time
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at a quiet log
+_LOOK_AT_STOP = 0.25  # seconds between two looks when the engine tells of appends
 
 
 def follow(
@@ -24,12 +26,12 @@ def follow(
 ) -> Iterator[Event]:
     """The events beyond `after`; see `EventLog.follow`."""
 
-    cursor = _Cursor(store, stream, types, after)
-    while rows := cursor.next_page(wait, stop):
-        for event in shapes.events(rows):
-            if stop is not None and stop():
-                return
-            yield event
+    with closing(_Cursor(store, stream, types, after)) as cursor:
+        while rows := cursor.next_page(wait, stop):
+            for event in shapes.events(rows):
+                if stop is not None and stop():
+                    return
+                yield event
 
 
 def subscribe(
@@ -61,6 +63,7 @@ def subscribe(
             place.store(handled)
         handled = cursor.after  # also beyond events of other types
     finally:
+        cursor.close()
         place.store(handled)
 
 
@@ -97,6 +100,11 @@ class _Cursor:
         self._stream = stream
         self._types = types
         self.after = after
+        self._bell: Bell | None = None
+
+    def close(self) -> None:
+        if self._bell is not None:
+            self._bell.close()
 
     def next_page(self, wait: float | None, stop: Callable[[], bool] | None) -> list[StoredEvent]:
         """Events as soon as there are some; none when `wait` is over or `stop` says so."""
@@ -105,12 +113,21 @@ class _Cursor:
         while stop is None or not stop():
             if rows := self._look():
                 return rows
-            left = _LONGEST_PAUSE if deadline is None else deadline - time.monotonic()
+            left = _LOOK_AT_STOP if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 break
-            time.sleep(min(pause, left))
+            self._sleep(pause, left)
             pause = min(pause * 2, _LONGEST_PAUSE)
         return []
+
+    def _sleep(self, pause: float, most: float) -> None:
+        """Let `pause` go by, or as long as the engine would tell of something new."""
+        if self._bell is None and isinstance(self._store, Ringing):
+            self._bell = self._store.bell()
+        if self._bell is None:
+            time.sleep(min(pause, most))
+        else:
+            self._bell.wait(min(most, _LOOK_AT_STOP))
 
     def _look(self) -> list[StoredEvent]:
         """A page; what the types leave out is passed over once and not looked at again."""

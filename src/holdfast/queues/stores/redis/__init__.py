@@ -15,6 +15,7 @@ from typing import Any
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.redis import PREFIX, open_redis, redis_errors
+from holdfast.engines.redis_scripts import Line, Script
 from holdfast.engines.urls import EngineUrl
 from holdfast.errors import NotFoundError
 from holdfast.queues.bells import bell_of
@@ -29,7 +30,6 @@ from holdfast.queues.stores.receipts import (
     stale,
 )
 from holdfast.queues.stores.redis.ear import RedisEar
-from holdfast.queues.stores.redis.scripts import Script
 
 FORMAT_VERSION = 1
 
@@ -69,9 +69,10 @@ class RedisQueueStore:
         self._client = open_redis(url, room=ROOM, version=FORMAT_VERSION, durability=durability)
         prefix = key_prefix(name)
         self._keys = [*(prefix + key for key in _KEYS), *self._more_keys]
-        self._script = Script(self._client, "queue.lua", self._keys)
+        line = Line(self._client)
+        self._script = Script(line, __package__, "queue.lua", self._keys)
         put_keys = [prefix + key for key in ("meta", "payloads", "ready")]
-        self._put_script = Script(self._client, "put.lua", put_keys)
+        self._put_script = Script(line, __package__, "put.lua", put_keys)
         try:
             with redis_errors(url):
                 self._id = self._identity()

@@ -10,6 +10,7 @@ from typing import Any
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.redis import PREFIX, open_redis, redis_errors
+from holdfast.engines.redis_scripts import Line, Script
 from holdfast.engines.urls import EngineUrl
 from holdfast.queues.store import LogEntry, NewMessage
 from holdfast.queues.stores.redis import (
@@ -20,7 +21,6 @@ from holdfast.queues.stores.redis import (
     key_prefix,
     optional,
 )
-from holdfast.queues.stores.redis.scripts import Script
 from holdfast.queues.stores.subscriptions import no_subscription
 
 _TOPICS = PREFIX + "topics"
@@ -69,7 +69,7 @@ class RedisTopicStore:
         self.durability: Durability = durability
         self._client = open_redis(url, room=ROOM, version=FORMAT_VERSION, durability=durability)
         self._keys = [_prefix(name) + key for key in ("meta", "log", "cursors")]
-        self._script = Script(self._client, "topic.lua", self._keys)
+        self._script = Script(Line(self._client), __package__, "topic.lua", self._keys)
         try:
             with redis_errors(url):
                 self._client.sadd(_TOPICS, name)

@@ -5,13 +5,13 @@ call atomically on the server. What a returned call survives is what the server 
 which `holdfast.engines.redis` checks on opening.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.redis import PREFIX, open_redis, redis_errors
-from holdfast.engines.redis_scripts import RedisScript
+from holdfast.engines.redis_scripts import Line, Script
 from holdfast.engines.urls import EngineUrl
 from holdfast.workflows.store import RunRow
 
@@ -31,8 +31,9 @@ class RedisStore:
         self._client = open_redis(
             url, room="workflows", version=FORMAT_VERSION, durability=durability
         )
-        self._script = RedisScript(self._client, __package__, "workflows.lua")
-        self._record = RedisScript(self._client, __package__, "record.lua")
+        line = Line(self._client)
+        self._script = Script(line, __package__, "workflows.lua", [_KEYS])
+        self._record = Script(line, __package__, "record.lua")
 
     def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
         source, below = fork or (None, 0)
@@ -95,7 +96,7 @@ class RedisStore:
 
     def record_step(self, run_id: str, *, epoch: int, position: int, body: bytes) -> bool:
         keys = (f"{_KEYS}run:{run_id}", f"{_KEYS}steps:{run_id}")
-        return bool(self._run(self._record, keys, epoch, position, body))
+        return bool(self._run(self._record.on, keys, epoch, position, body))
 
     def read_steps(self, run_id: str, *, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         return [(at, body) for at, body in self._call("steps", run_id, after, limit)]
@@ -154,12 +155,12 @@ class RedisStore:
         self._client.close()
 
     def _call(self, operation: str, *arguments: Any) -> Any:
-        return self._run(self._script, (_KEYS,), operation, *arguments)
+        return self._run(self._script, operation, *arguments)
 
-    def _run(self, script: RedisScript, keys: tuple[str, ...], *arguments: Any) -> Any:
+    def _run(self, script: Callable[..., Any], *arguments: Any) -> Any:
         fault_point("workflow.redis.asked")
         with redis_errors(self._url):
-            answer = script(keys, *arguments)
+            answer = script(*arguments)
         fault_point("workflow.redis.answered")
         return answer
 
