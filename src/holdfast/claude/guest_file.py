@@ -178,9 +178,9 @@ class GuestFile:
             ) from error
 
     def _locked(self) -> AbstractContextManager[FolderLock | None]:
+        make_folder(self.path.parent)
         if self.lock == "none":
             return nullcontext()
-        make_folder(self.path.parent)
         return FolderLock(self._lock_folder(), timeout=self._lock_timeout)
 
     def _lock_folder(self) -> Path:
