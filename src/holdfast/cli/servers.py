@@ -198,6 +198,44 @@ def sync(terminal: Terminal, to: str | None, scope: Any, dry_run: bool) -> None:
     terminal.emit(report, "\n".join(lines))
 
 
+@command(
+    servers,
+    "verify",
+    examples=[
+        "holdfast servers verify",
+        "holdfast servers verify utilities --timeout 10",
+        "holdfast servers verify --static",
+    ],
+)
+@click.argument("names", metavar="[NAME...]", nargs=-1)
+@click.option("--static", is_flag=True, help="Only look at the settings; start nothing.")
+@click.option("--timeout", type=float, default=30.0, show_default=True, help="Seconds a server.")
+def verify(terminal: Terminal, names: tuple[str, ...], static: bool, timeout: float) -> int:
+    """Check the settings of all servers, then start each and shake hands.
+
+    Exits 1 when a setting is wrong or a server does not answer; its stderr is shown.
+    """
+    from holdfast.cli.verifying import line_of, lines_of_health
+    from holdfast.services.verification import verify_server_settings, verify_servers
+
+    if timeout <= 0:
+        raise UsageError("--timeout must be more than 0")
+    workspace = terminal.open()
+    findings = verify_server_settings(workspace)
+    if names:
+        named = tuple(f"server {name} " for name in names)
+        findings = [each for each in findings if f"{each.subject} ".startswith(named)]
+    results = [] if static else verify_servers(workspace, names, timeout=timeout)
+    wrong = sum(each.problem is not None for each in findings)
+    wrong += sum(not each.healthy for each in results)
+    lines = [line_of(each) for each in findings]
+    lines += [line for each in results for line in lines_of_health(each)]
+    lines.append(f"{len(findings) + len(results)} checked, {wrong} wrong")
+    document = {"healthy": not wrong, "findings": findings, "servers": results}
+    terminal.emit(document, "\n".join(lines))
+    return 1 if wrong else 0
+
+
 def _lines_of(file: "SyncedFile") -> "Sequence[str]":
     if not file.differences:
         return [f"{file.path}: up to date"]

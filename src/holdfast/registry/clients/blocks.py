@@ -76,16 +76,22 @@ def blocks_of(client: str, layout: Layout) -> list[ServerBlock]:
         return [
             ServerBlock("desktop", "desktop", path, "none") for path in places.desktop_configs()
         ]
-    user = ServerBlock("code", "user", places.user_config, "folder")
+    *projects, user = fixed_blocks(layout)
     local = [
         ServerBlock("code", "local", places.user_config, "folder", ("projects", key, SERVERS_KEY))
         for key in project_keys(user, layout)
     ]
+    return [*local, *projects, user]
+
+
+def fixed_blocks(layout: Layout) -> list[ServerBlock]:
+    """Claude Code's blocks that no file must be read to know: of the projects, then the user's."""
     projects = [
         ServerBlock("code", "project", project_servers(folder), "none")
         for folder in (layout.root, layout.home)
     ]
-    return [*local, *projects, user]
+    user = claude_places(layout.home).user_config
+    return [*projects, ServerBlock("code", "user", user, "folder")]
 
 
 def block_for_scope(scope: Scope, layout: Layout) -> ServerBlock:
