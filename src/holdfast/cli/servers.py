@@ -134,6 +134,33 @@ def undo(terminal: Terminal, generation: int | None) -> None:
     )
 
 
+@command(
+    servers,
+    "set",
+    examples=[
+        "holdfast servers set financial status=active",
+        "holdfast servers set tracker 'clients=[\"code\"]' group=staging",
+        "holdfast servers set tracker description=null",
+    ],
+)
+@click.argument("name")
+@click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
+def set_(terminal: Terminal, name: str, changes: tuple[str, ...]) -> None:
+    """Change keys of a server. group=… moves it; a value is JSON if it can be; null removes."""
+    values = {key: _value(text) for key, text in _pairs(changes).items()}
+    server = terminal.open().servers.update(name, **values)
+    _warn_of_secrets(terminal, server)
+    facts = _facts(server)
+    terminal.emit(facts, lambda: _card(facts))
+
+
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return text
+
+
 def _pairs(assignments: "Sequence[str]") -> dict[str, str]:
     pairs = {}
     for text in assignments:

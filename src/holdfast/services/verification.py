@@ -166,7 +166,11 @@ def _verify_server_registry(workspace: Workspace) -> Iterator[Finding]:
     for server in servers:
         settings = rendered(server, "code", layout.root) if server.settings.get("command") else {}
         where = f"server {server.id} ({registry.path}: {server.group})"
-        yield from _verify_server(server.id, settings or server.settings, where, layout)
+        findings = _verify_server(server.id, settings or server.settings, where, layout)
+        for each in findings:
+            if server.status != "active" and each.problem is not None:  # nobody gets it yet
+                each = Finding(each.subject, None, each.hint, f"inactive; {each.problem}")
+            yield each
 
 
 def _verify_clients(workspace: Workspace) -> Iterator[Finding]:
