@@ -5,6 +5,7 @@ Each is a few lines in the workspace that end with the exit status returned here
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,9 @@ from holdfast.facade import Workspace, open_workspace
 from holdfast.services.initialization import initialize
 from holdfast.services.verification import Finding, verify_configuration
 
+if TYPE_CHECKING:
+    from holdfast.services.control import ServiceStatus
+
 
 def verify_mcp_setup(root: Path) -> int:
     """Check every configuration and print each finding; 0 when all is in order, else 1."""
@@ -20,7 +24,7 @@ def verify_mcp_setup(root: Path) -> int:
 
 
 def initialize_workspace(root: Path) -> int:
-    """Complete the layout, register the agents found, then `verify_mcp_setup`."""
+    """Complete the layout, register the agents found, `verify_mcp_setup`, start the services."""
     return _at_workspace(root, _initialize)
 
 
@@ -38,7 +42,20 @@ def _initialize(workspace: Workspace) -> int:
         click.echo(f"made   {path}")
     for agent_id in added:
         click.echo(f"added  agent {agent_id}")
-    return _verify(workspace)
+    wrong = _verify(workspace)
+    return max(wrong, _start(workspace))
+
+
+def _start(workspace: Workspace) -> int:
+    from holdfast.services.control import start, unhealthy
+
+    found = start(workspace, told=lambda status: click.echo(_service_line(status)))
+    return 1 if unhealthy(found) else 0
+
+
+def _service_line(status: "ServiceStatus") -> str:
+    why = f": {status.reason}" if status.reason else ""
+    return f"{status.state:<7}service {status.name}{why}"
 
 
 def _verify(workspace: Workspace) -> int:

@@ -8,6 +8,7 @@ from holdfast.registry.checks import Problem
 from holdfast.registry.entries import Agent, Discovery
 from holdfast.registry.generations import Generation
 from holdfast.registry.grouped import GROUPS, GroupedRegistry, RegistryKind
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 __all__ = [
     "GROUPS",
@@ -18,4 +19,6 @@ __all__ = [
     "GroupedRegistry",
     "Problem",
     "RegistryKind",
+    "ServiceEntry",
+    "service_of",
 ]

@@ -11,6 +11,7 @@ from msgspec import Meta
 from holdfast.errors import ConflictError, NotFoundError, UsageError
 from holdfast.registry.checks import Problem
 from holdfast.registry.grouped import GROUPS, Groups, RegistryKind
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 _KNOWN_KEYS = ("name", "path", "status", "description")
 
@@ -24,6 +25,9 @@ class AgentEntry(msgspec.Struct, frozen=True):
     ] = None
     status: Annotated[str | None, Meta(description="Such as active or inactive.")] = None
     description: Annotated[str | None, Meta(description="What it does, in a sentence.")] = None
+    service: Annotated[
+        ServiceEntry | None, Meta(description="How it is kept running; absent: it is not.")
+    ] = None
 
 
 class AgentRegistryDocument(msgspec.Struct, frozen=True, rename="camel"):
@@ -155,6 +159,8 @@ def check_values(values: Mapping[str, Any]) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"{key} cannot be written as JSON: {error}") from error
+        if key == "service":
+            service_of(values, "an agent")
 
 
 def no_such_agent(agent_id: str, known: Collection[str], path: Path) -> NotFoundError:

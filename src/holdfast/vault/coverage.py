@@ -19,7 +19,12 @@ HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig
 
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
-    WORKSPACE: (".holdfast/quarantine", ".holdfast/locks"),  # about this machine's present
+    WORKSPACE: (  # about this machine's present
+        ".holdfast/locks",
+        ".holdfast/quarantine",
+        ".holdfast/recovery",
+        ".holdfast/services",
+    ),
     HOME: (".claude/.credentials.json",),  # a secret, which must not be stored in clear
 }
 
