@@ -55,7 +55,7 @@ def _start(workspace: Workspace) -> int:
 
 def _service_line(status: "ServiceStatus") -> str:
     why = f": {status.reason}" if status.reason else ""
-    return f"{status.state:<7}service {status.name}{why}"
+    return f"{status.state:<9}service {status.name}{why}"
 
 
 def _verify(workspace: Workspace) -> int:

@@ -54,13 +54,13 @@ def restore(
     paths = tuple(_named(path, home) for path in paths)
     if dry_run:
         plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
-        terminal.emit(_document(plan), lambda: _plan_text(plan))
+        terminal.emit(_document(plan), lambda: plan_text(plan))
         return 0 if plan.healthy else 1
     bar = Bar("Restore", terminal)
     with ExitStack() as stack:
 
         def ask(plan: "RestoreReport") -> None:
-            _ask(terminal, plan, yes=yes)
+            ask_to_replace(terminal, plan, yes=yes)
             stack.enter_context(bar)
 
         report = vault.restore(
@@ -83,13 +83,13 @@ def restore(
     return 0 if report.healthy else 1
 
 
-def _ask(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
+def ask_to_replace(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
     """Go on if nothing is replaced, or `yes`, or a person agrees; else `RefusedError`."""
     if not plan.replaced or yes:
         return
     newer = sum(step.newer for step in plan.plan)
     question = f"Replace {plan.replaced} files in {plan.target} ({newer} newer than the snapshot)?"
-    terminal.note(_plan_text(plan, only_replaced=True))
+    terminal.note(plan_text(plan, only_replaced=True))
     terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
 
 
@@ -104,7 +104,8 @@ def _document(report: "RestoreReport") -> dict[str, object]:
     return {"healthy": report.healthy, **msgspec.to_builtins(report)}
 
 
-def _plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+def plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+    """What a restore would do, for people."""
     steps = [s for s in plan.plan if not only_replaced or s.action in ("replace", "conflict")]
     lines = [
         f"{step.action:<9}{step.path}{'  (newer than the snapshot)' if step.newer else ''}"

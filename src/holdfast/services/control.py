@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Literal
 
 import msgspec
@@ -143,18 +143,25 @@ def _begin(
             elif restarted or not before.up or records.read(name).state in ("failed", "ended"):
                 wanted[name] = Wish(up=True, turn=before.turn + 1)
         turns = {name: wanted[name].turn for name in order}
-    return _wait(workspace, records, turns, limit, told)
+    return _wait(workspace, services, turns, limit, told)
 
 
 def _wait(
-    workspace: Workspace, records: Records, turns: dict[str, int], limit: float, told: Told | None
+    workspace: Workspace,
+    services: Mapping[str, Service],
+    turns: Mapping[str, int],
+    limit: float,
+    told: Told | None,
 ) -> list[ServiceStatus]:
+    records = Records(workspace.layout)
     supervision = _Supervision(workspace, records)
     deadline = time.monotonic() + limit
     unsettled = list(turns)
     while unsettled and time.monotonic() < deadline:
         supervision.ensure()
-        settled = [name for name in unsettled if _is_settled(records, name, turns)]
+        lost: set[str] = set()
+        settled = [name for name in turns if _is_settled(records, name, turns, services, lost)]
+        settled = [name for name in settled if name in unsettled]
         for status in statuses(workspace, settled) if settled and told is not None else ():
             assert told is not None
             told(status)
@@ -167,9 +174,25 @@ def _wait(
     return [found[name] for name in turns]
 
 
-def _is_settled(records: Records, name: str, turns: dict[str, int]) -> bool:
+def _is_settled(
+    records: Records,
+    name: str,
+    turns: Mapping[str, int],
+    services: Mapping[str, Service],
+    lost: set[str],
+) -> bool:
+    """Whether waiting longer changes nothing; `lost` collects those that will not be ready.
+
+    Called in the order of dependencies: what needs a lost one is lost itself.
+    """
     record = records.read(name)
-    return record.turn == turns[name] and record.state in ("ready", "ended", "failed")
+    if record.turn == turns[name] and record.state in ("ready", "ended"):
+        return True
+    failed = record.turn == turns[name] and record.state == "failed"
+    blocked = record.state == "waiting" and not lost.isdisjoint(services[name].entry.depends_on)
+    if failed or blocked:
+        lost.add(name)
+    return failed or blocked
 
 
 class _Supervision:

@@ -65,6 +65,11 @@ class Tree:
         return f"~/{printable(path)}" if self._home else printable(path)
 
 
+def is_transcript(entry: Entry) -> bool:
+    """Whether an entry of a home is a transcript, which Claude Code deletes by its age."""
+    return entry.path.startswith(".claude/projects/") and entry.path.endswith(".jsonl")
+
+
 def shown(entry: Entry, roots: Sequence[Root]) -> str:
     """The path of `entry` as people are shown it and name it."""
     path = printable(entry.path)

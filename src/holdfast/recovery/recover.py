@@ -1,0 +1,142 @@
+"""Full recovery, as a durable workflow: files, dependencies, configurations, services.
+
+Its run is kept in ``.holdfast/recovery/`` of the target, which no snapshot holds. Killed anywhere,
+the same command goes on; a step that failed is reported, and those after it are done all the same.
+"""
+
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar, copy_context
+from pathlib import Path
+
+from holdfast.durable.files import make_folder
+from holdfast.durable.locks import Lock
+from holdfast.engines.urls import url_for
+from holdfast.recovery import steps
+from holdfast.recovery.holders import refuse_if_held
+from holdfast.recovery.order import (
+    Order,
+    RecoveryReport,
+    StepReport,
+    Told,
+    journals_of,
+    order_for,
+    plan,
+    state_of,
+)
+from holdfast.recovery.programs import end_orphan, run
+from holdfast.recovery.source import Source, check_is_workspace
+from holdfast.vault import RestoreReport, Vault
+from holdfast.vault.reports import Progress
+from holdfast.workflows import RunInfo, Workflows, workflow
+from holdfast.workspace.layout import STATE_FOLDER, marker_of
+
+_told: ContextVar[Told] = ContextVar("recovery_told", default=lambda _: None)
+
+
+@workflow(name="recover", version="1")
+def recover_workspace(order: Order) -> list[StepReport]:
+    """Bring a whole workspace back; the reports of all steps."""
+    done: list[StepReport] = []
+
+    def keep(report: StepReport) -> None:
+        done.append(report)
+        _told.get()(report)
+
+    if order.stores:
+        keep(steps.set_aside(order))
+    keep(steps.restore_files(order))
+    if order.former_root:
+        keep(steps.move_registry(order))
+    keep(steps.install_python(order))
+    for name in steps.list_servers(order):
+        keep(steps.install_server(order, name))
+    keep(steps.verify_configuration(order))
+    keep(steps.start_services(order))
+    return done
+
+
+def recover(
+    source: Source,
+    target: Path,
+    *,
+    home: Path | None = None,
+    all_of_home: bool = False,
+    consent: Callable[[RestoreReport], None] | None = None,
+    told: Told | None = None,
+    opener: Callable[[Path], Vault] = Vault.open,
+    progress: Progress | None = None,
+) -> RecoveryReport:
+    """Recover the workspace of `source` to the folder `target`, or go on with that.
+
+    Files of the home go below `home`: those that are missing there, or all with `all_of_home`.
+    `consent` is shown the plan before anything is changed, unless an interrupted recovery goes on;
+    what it raises ends the recovery there. What is replaced goes to the target's quarantine.
+    `told` hears of each step as it ends.
+
+    Raises `NotFoundError` when the snapshot is of no workspace, `RefusedError` while processes use
+    what is to be replaced, `BusyError` beside another recovery, `StepError` when the disk is full
+    (the same call goes on from there).
+    """
+    check_is_workspace(source)
+    folder = state_of(target)
+    make_folder(folder, private=True)
+    lock = Lock(folder / "recovery.lock", purpose="recover the workspace", timeout=0)
+    with lock, Workflows(url_for("sqlite", folder / "state.db")) as engine:
+        end_orphan(folder / "program.json")
+        begun = _unfinished(engine, source.id)
+        planned = plan(source, target, home, all_of_home=all_of_home)
+        if begun is None and consent is not None:
+            consent(planned)
+        _come_to_rest(target, planned)
+        context = copy_context()
+        context.run(_told.set, told or (lambda _: None))
+        context.run(steps.open_vault.set, opener)
+        context.run(steps.progress.set, progress)
+        if begun is None:
+            run_id = _new_id(engine, source.id)
+            order = order_for(source, target, home, planned)
+            result = context.run(engine.run, recover_workspace, (order,), run_id=run_id)
+        else:
+            run_id = begun.id
+            result = context.run(engine.retry, run_id, inline=True).result()
+    return RecoveryReport(
+        run=run_id,
+        snapshot=source.id,
+        target=str(target),
+        resumed=begun is not None,
+        healthy=all(each.ok for each in result),
+        steps=result,
+    )
+
+
+def _unfinished(engine: Workflows, snapshot: str) -> RunInfo | None:
+    """The recovery of `snapshot` that was interrupted, or ended by a full disk."""
+    for info in engine.list(name="recover", text=snapshot, limit=1):
+        if info.status != "succeeded" and info.status != "cancelled":
+            return info
+    return None
+
+
+def _new_id(engine: Workflows, snapshot: str) -> str:
+    count = len(engine.list(name="recover", text=snapshot, limit=1000))
+    return f"recover-{snapshot[:12]}-{count + 1}"
+
+
+def _come_to_rest(target: Path, planned: RestoreReport) -> None:
+    """End the services of `target`, and refuse while others use what is to be replaced.
+
+    Databases are safe while they are used: their content is replaced, not their file.
+    """
+    if not marker_of(target).is_file():
+        return
+    if (target / STATE_FOLDER / "services").is_dir():
+        command = [sys.executable, "-m", "holdfast", "stop", "-w", str(target)]
+        run(command, cwd=target, note=state_of(target) / "program.json")
+    journals = [
+        target / folder
+        for folder in journals_of(target)
+        if any(each.path.startswith(folder + "/") for each in planned.plan)
+    ]
+    if journals:
+        refuse_if_held(journals, "queues and other stores")
