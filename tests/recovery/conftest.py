@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.facade import Workspace, open_workspace
+from holdfast.logs import close_loggers
 from holdfast.vault import Vault
 from holdfast.workflows import step, workflow
 from holdfast.workspace.creation import adopt
@@ -94,6 +95,7 @@ def change(saved: Saved) -> None:
         workspace.events.append("story", "WentOn", {"at": 2})
         workspace.logger("worker").info("after")
         workspace.registry.remove("wasp")
+    close_loggers()
     (saved.root / "notes/0.txt").write_text("edited\n", encoding="utf-8")
     (saved.root / "notes/1.txt").unlink()
     (saved.root / "notes/extra.txt").write_text("mine\n", encoding="utf-8")

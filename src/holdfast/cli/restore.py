@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from holdfast.cli.terminal import Terminal, command
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.vault import RestoreReport
@@ -23,11 +24,21 @@ _LISTED = 40  # paths of a plan that people are shown
         "holdfast restore latest agents/director-agent.py configs",
         "holdfast restore 1a2b3c4d --to ../restored",
         "holdfast restore latest '~/.claude.json'",
+        "holdfast restore latest --agent director-agent",
+        "holdfast restore latest --server financial --dry-run",
+        "holdfast restore latest --store workflows",
     ],
 )
 @click.argument("snapshot", metavar="S")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@click.option("--agent", metavar="ID", help="One agent: its files and its registry entry.")
+@click.option("--server", metavar="NAME", help="One MCP server: its files and its entry.")
+@click.option(
+    "--store",
+    type=click.Choice(["workflows", "queues", "events", "registry", "logs"]),
+    help="One store alone.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before files are replaced.")
 def restore(
@@ -35,17 +46,34 @@ def restore(
     snapshot: str,
     paths: tuple[str, ...],
     to: Path | None,
+    agent: str | None,
+    server: str | None,
+    store: str | None,
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Bring back all of a snapshot, or some paths (relative to the workspace).
+    """Bring back all of a snapshot, some paths (relative to the workspace), or one part.
 
     S is `latest` or the first digits of an id. Files that differ are replaced; what was there goes
     to quarantine first. Files that the snapshot does not have are left alone. Files of the home
     come back only when named, with `~/` before them; a `~` alone means all of them.
+
+    --agent and --server bring back one component as it was, other entries of the registry stay;
+    --store exchanges one store and leaves the others as they are, though they share a file.
     """
     from holdfast.cli.progress import Bar
+    from holdfast.cli.restore_parts import restore_component, restore_store
+    from holdfast.recovery.journals import make_way
 
+    chosen = [part for part in (agent, server, store, paths) if part]
+    if len(chosen) > 1:
+        raise UsageError("give paths, or one of --agent, --server and --store")
+    if agent is not None or server is not None:
+        return restore_component(terminal, snapshot, agent, server, to, dry_run=dry_run, yes=yes)
+    if store is not None:
+        if to is not None:
+            raise UsageError("--store has its one place", hint="without --store, name its path")
+        return restore_store(terminal, snapshot, store, dry_run=dry_run, yes=yes)
     workspace = terminal.open()
     vault = workspace.vault
     target = (to if to is not None else workspace.layout.root).absolute()
@@ -61,6 +89,8 @@ def restore(
 
         def ask(plan: "RestoreReport") -> None:
             ask_to_replace(terminal, plan, yes=yes)
+            if target == workspace.layout.root:
+                make_way(vault, target, plan, workspace.quarantine)
             stack.enter_context(bar)
 
         report = vault.restore(

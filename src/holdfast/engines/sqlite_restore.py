@@ -54,29 +54,40 @@ def replace_content(source: Path, target: Path) -> None:
 
 
 def replace_rows(
-    source: Path, target: Path, *, prefix: str, keep: Sequence[str] = (), then: Sequence[str] = ()
+    source: Path,
+    target: Path,
+    *,
+    prefix: str,
+    keep: Sequence[str] = (),
+    before: Sequence[str] = (),
+    after: Sequence[str] = (),
 ) -> int:
     """Make the rows of the tables named `prefix`… in `target` those of `source`; how many.
 
     Both have the same tables there (both were opened by their room). Tables in `keep` stay as they
-    are; the statements `then` are part of the same transaction. Raises `BusyError`, `StorageError`.
+    are; the statements `before` and `after` are part of the same transaction. Raises `BusyError`,
+    `StorageError`.
     """
     with sqlite_errors(target), closing(connect(target, "mode=rw", _PATIENCE)) as connection:
         connection.isolation_level = None
         connection.execute("ATTACH DATABASE ? AS earlier", (os.fspath(source),))
         count = 0
         with transaction(connection):
+            for statement in before:
+                connection.execute(statement)
             for table in _tables(connection, prefix):
                 if table in keep:
                     continue
-                names = ", ".join(f'"{name}"' for name in _columns(connection, table))
                 connection.execute(f'DELETE FROM main."{table}"')  # noqa: S608
+                if not _columns(connection, table, "earlier"):
+                    continue  # it was not there yet
+                names = ", ".join(f'"{name}"' for name in _columns(connection, table, "main"))
                 count += connection.execute(
                     f'INSERT INTO main."{table}" ({names})'  # noqa: S608
                     f' SELECT {names} FROM earlier."{table}"'
                 ).rowcount
                 fault_point("sqlite.rows.replaced")
-            for statement in then:
+            for statement in after:
                 connection.execute(statement)
         fault_point("sqlite.rows.committed")
         connection.execute("DETACH DATABASE earlier")
@@ -88,8 +99,9 @@ def _tables(connection: sqlite3.Connection, prefix: str) -> list[str]:
     return [name for (name,) in connection.execute(query, (len(prefix), prefix)).fetchall()]
 
 
-def _columns(connection: sqlite3.Connection, table: str) -> list[str]:
-    rows = connection.execute("SELECT name FROM pragma_table_info(?, 'main')", (table,)).fetchall()
+def _columns(connection: sqlite3.Connection, table: str, database: str) -> list[str]:
+    query = "SELECT name FROM pragma_table_info(?, ?)"
+    rows = connection.execute(query, (table, database)).fetchall()
     return [name for (name,) in rows]
 
 

@@ -6,14 +6,10 @@ from pathlib import Path
 import msgspec
 
 from holdfast.durable.quarantine import Quarantine
-from holdfast.engines.urls import parse_url
-from holdfast.errors import HoldfastError
+from holdfast.recovery.journals import journals_of
 from holdfast.recovery.source import Source
 from holdfast.vault import RestoreReport
-from holdfast.workspace.layout import STATE_FOLDER, read_layout
-from holdfast.workspace.settings import read_settings
-
-_JOURNALS = ("file", "json")  # engines whose folder is one thing, which no two times may share
+from holdfast.workspace.layout import STATE_FOLDER
 
 
 class Order(msgspec.Struct, frozen=True, rename="camel"):
@@ -92,22 +88,6 @@ def order_for(source: Source, target: Path, home: Path | None, planned: RestoreR
         ],
         former_root="" if source.root == str(target) else source.root,
     )
-
-
-def journals_of(target: Path) -> list[str]:
-    """The folders of stores in `target` that only make sense whole."""
-    found = [f"{STATE_FOLDER}/queues"]
-    try:
-        settings = read_settings(read_layout(target))
-    except HoldfastError:  # no workspace yet, or one that cannot be read: it is being recovered
-        return found
-    for store in (settings.workflows, settings.queues, settings.events):
-        engine = parse_url(store.url)
-        if engine.scheme in _JOURNALS:
-            folder = engine.require_path()
-            if folder.is_relative_to(target):
-                found.append(folder.relative_to(target).as_posix())
-    return list(dict.fromkeys(found))
 
 
 def quarantine_of(target: Path) -> Quarantine:

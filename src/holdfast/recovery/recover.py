@@ -14,12 +14,12 @@ from holdfast.durable.locks import Lock
 from holdfast.engines.urls import url_for
 from holdfast.recovery import steps
 from holdfast.recovery.holders import refuse_if_held
+from holdfast.recovery.journals import changed_journals
 from holdfast.recovery.order import (
     Order,
     RecoveryReport,
     StepReport,
     Told,
-    journals_of,
     order_for,
     plan,
     state_of,
@@ -133,10 +133,6 @@ def _come_to_rest(target: Path, planned: RestoreReport) -> None:
     if (target / STATE_FOLDER / "services").is_dir():
         command = [sys.executable, "-m", "holdfast", "stop", "-w", str(target)]
         run(command, cwd=target, note=state_of(target) / "program.json")
-    journals = [
-        target / folder
-        for folder in journals_of(target)
-        if any(each.path.startswith(folder + "/") for each in planned.plan)
-    ]
+    journals = changed_journals(target, planned)
     if journals:
-        refuse_if_held(journals, "queues and other stores")
+        refuse_if_held([target / folder for folder in journals], "queues and other stores")
