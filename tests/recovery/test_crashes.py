@@ -21,6 +21,7 @@ from tests.recovery.conftest import (
     runs_in,
     visited,
 )
+from tests.services.conftest import is_alive, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -53,11 +54,13 @@ class Harmed:
         shutil.copytree(self._copy, self.saved.root)
 
 
-def test_recover_killed_at_every_fault_point(saved: Saved, tmp_path: Path) -> None:
+@pytest.mark.parametrize("work", [["recover"], ["restore", "latest"]], ids=lambda work: work[0])
+def test_killed_at_every_fault_point(saved: Saved, tmp_path: Path, work: list[str]) -> None:
     harmed = Harmed(saved, tmp_path)
-    work = ["recover", "--yes", "-w", saved.root]
+    work = [*work, "--yes", "-w", str(saved.root)]
     points = visited(*work, trace=tmp_path / "trace")
-    assert {"recovery.set_aside", "vault.restore.file", "recovery.restored"} <= set(points)
+    expected = {"recovery.set_aside", "recovery.restored"} if "recover" in work else set()
+    assert {"vault.restore.file", "quarantine.taken", *expected} <= set(points)
     check_recovered(saved, harmed.files)
     for point, count in sorted(points.items()):
         for visit in sorted({1, count}):
@@ -112,11 +115,12 @@ def test_recover_under_a_real_limit_of_the_system(saved: Saved, tmp_path: Path) 
     check_recovered(saved, harmed.files)
 
 
-def test_recover_killed_at_random(saved: Saved, tmp_path: Path) -> None:
+@pytest.mark.parametrize("work", [["recover"], ["restore", "latest"]], ids=lambda work: work[0])
+def test_killed_at_random(saved: Saved, tmp_path: Path, work: list[str]) -> None:
     harmed = Harmed(saved, tmp_path)
-    work = command("recover", "--yes", "-w", saved.root)
+    work = command(*work, "--yes", "-w", saved.root)
     killed = 0
-    for _ in range(10):
+    for _ in range(6):
         harmed.again()
         for _ in range(2):
             with subprocess.Popen(
@@ -128,3 +132,35 @@ def test_recover_killed_at_random(saved: Saved, tmp_path: Path) -> None:
         subprocess.run(work, env=environment(), check=True, capture_output=True)
         check_recovered(saved, harmed.files)
     assert killed
+
+
+def test_a_program_that_a_killed_recovery_left_is_ended(saved: Saved, tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    (saved.root / "verify-mcp-setup.py").write_text(
+        f"import os, time\nwith open({str(marks)!r}, 'a') as file:\n"
+        "    file.write(f'{os.getpid()}\\n')\n"
+        f"time.sleep(0 if os.path.exists({str(marks) + '-go'!r}) else 600)\n",
+        encoding="utf-8",
+    )
+    with saved.opened() as workspace:
+        workspace.snapshot()
+    work = command("recover", "--yes", "-w", saved.root)
+    with subprocess.Popen(work, env=environment(), stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: marks.exists() and marks.read_text("utf-8"), "the program runs")
+        process.kill()
+    orphan = int(marks.read_text("utf-8").split()[0])
+    assert is_alive(orphan)
+    (tmp_path / "marks-go").touch()
+    subprocess.run(work, env=environment(), check=True, capture_output=True)
+    assert not is_alive(orphan)
+
+
+def test_a_torn_run_state_is_begun_anew(saved: Saved, tmp_path: Path) -> None:
+    harmed = Harmed(saved, tmp_path)
+    work = command("recover", "--yes", "-w", saved.root)
+    state = saved.root / ".holdfast/recovery/state.db"
+    state.parent.mkdir()
+    state.write_bytes(b"torn" * 100)
+    subprocess.run(work, env=environment(), check=True, capture_output=True)
+    check_recovered(saved, harmed.files)
+    assert b"torn" * 100 in kept(saved.root)

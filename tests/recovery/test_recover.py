@@ -179,9 +179,9 @@ def test_paths_of_any_system() -> None:
     assert relative_to("C:\\Users\\Corbin\\dev", "c:\\users\\corbin\\dev\\agents\\a.py") == (
         "agents/a.py"
     )
-    assert relative_to("/home/c/dev", "/home/c/dev/agents") == "agents"
-    assert relative_to("/home/c/dev", "agents/a.py") == "agents/a.py"
-    assert relative_to("/home/c/dev", "/elsewhere") is None
+    assert relative_to("/srv/c/dev", "/srv/c/dev/agents") == "agents"
+    assert relative_to("/srv/c/dev", "agents/a.py") == "agents/a.py"
+    assert relative_to("/srv/c/dev", "/elsewhere") is None
 
 
 AGENT = """

@@ -11,6 +11,7 @@ import msgspec
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
+from holdfast.durable.faults import armed
 from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace
 from holdfast.services import control
@@ -163,3 +164,48 @@ def test_a_full_disk_stops_no_service(
     (found,) = control.start(workspace)
     assert found.state == "ready"
     assert starts(workspace) == ["agent"]
+
+
+def test_what_is_stopped_ends_on_a_full_disk_too(workspace: Workspace, declare: Declare) -> None:
+    from holdfast.services.declared import declared_services
+    from holdfast.services.environment import no_secrets
+    from holdfast.services.records import Wish
+    from holdfast.services.supervised import Supervised
+
+    declare("agent", ready={"log": "listening"})
+    service = Supervised(workspace, Records(workspace.layout), "agent", no_secrets)
+    service.service = declared_services(workspace)["agent"]
+
+    def look(up: bool) -> str:
+        with suppress(HoldfastError):
+            service.look(Wish(up=up), time.time(), blocked="", held=False)
+        return service.record.state
+
+    wait_until(lambda: look(up=True) == "ready", "it is ready")
+    process = service.record.process
+    assert process is not None
+    with armed("files.temporary.written=error:ENOSPC"):
+        wait_until(lambda: look(up=False) == "stopped", "it has ended")
+    assert not is_alive(process.pid)
+
+
+def test_a_registry_that_cannot_be_read_is_waited_for(
+    workspace: Workspace, declare: Declare
+) -> None:
+    declare("agent", ready={"log": "listening"})
+    control.start(workspace)
+    kill_supervisor(workspace)
+    whole = workspace.registry.path.read_bytes()
+    process = Records(workspace.layout).read("agent").process
+    assert process is not None
+    psutil.Process(process.pid).kill()
+    wait_until(lambda: not is_alive(process.pid), "it is dead")
+    workspace.registry.path.write_text("{torn", encoding="utf-8")
+    command = [sys.executable, "-m", "holdfast.services.supervisor", str(workspace.layout.root)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as supervisor:
+        records = Records(workspace.layout)
+        wait_until(lambda: "can be read" in records.read("agent").reason, "it waits")
+        workspace.registry.path.write_bytes(whole)
+        wait_until(lambda: records.read("agent").state == "ready", "it is started")
+        supervisor.kill()
+    assert len(starts(workspace)) == 2

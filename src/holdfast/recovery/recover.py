@@ -11,7 +11,9 @@ from pathlib import Path
 
 from holdfast.durable.files import make_folder
 from holdfast.durable.locks import Lock
+from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.engines.urls import url_for
+from holdfast.errors import NewerFormatError, UnreadableError
 from holdfast.recovery import steps
 from holdfast.recovery.holders import refuse_if_held
 from holdfast.recovery.journals import changed_journals
@@ -22,6 +24,7 @@ from holdfast.recovery.order import (
     Told,
     order_for,
     plan,
+    quarantine_of,
     state_of,
 )
 from holdfast.recovery.programs import end_orphan, run
@@ -82,7 +85,7 @@ def recover(
     folder = state_of(target)
     make_folder(folder, private=True)
     lock = Lock(folder / "recovery.lock", purpose="recover the workspace", timeout=0)
-    with lock, Workflows(url_for("sqlite", folder / "state.db")) as engine:
+    with lock, _engine(target) as engine:
         end_orphan(folder / "program.json")
         begun = _unfinished(engine, source.id)
         planned = plan(source, target, home, all_of_home=all_of_home)
@@ -108,6 +111,20 @@ def recover(
         healthy=all(each.ok for each in result),
         steps=result,
     )
+
+
+def _engine(target: Path) -> Workflows:
+    """The recoveries of `target`. A torn state is begun anew: every step may be repeated."""
+    path = state_of(target) / "state.db"
+    try:
+        return Workflows(url_for("sqlite", path))
+    except NewerFormatError:
+        raise
+    except UnreadableError:
+        for name in (path.name, *(path.name + suffix for suffix in COMPANIONS)):
+            if (path.parent / name).exists():
+                quarantine_of(target).take(path.parent / name, reason="unreadable")
+        return Workflows(url_for("sqlite", path))
 
 
 def _unfinished(engine: Workflows, snapshot: str) -> RunInfo | None:

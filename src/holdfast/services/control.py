@@ -103,7 +103,9 @@ def stop(workspace: Workspace, names: Collection[str] = ()) -> list[ServiceStatu
     while any(records.read(name).process is not None for name in running):
         supervision.ensure()
         if time.monotonic() > deadline:
-            still = [name for name in running if records.read(name).process is not None]
+            still = [name for name in running if _runs(records.read(name))]
+            if not still:  # they have ended, and the disk is too full to write it down
+                break
             raise HoldfastError(f"still running: {', '.join(still)}", hint="look with: holdfast ps")
         time.sleep(_PAUSE)
     return [status for status in statuses(workspace) if status.name in chosen]
@@ -237,11 +239,11 @@ def _status(
     kind = service.kind if service is not None else "agent"
     state: State = record.state
     reason = record.reason
-    runs = record.process is not None and processes.alive(record.process)
-    if state in ("ready", "starting") and not runs:
+    runs = _runs(record)
+    if state in ("ready", "starting", "stopping") and not runs:
         state, reason = "failed", "its process is gone: run holdfast start"
-    if wish is None and not runs:
-        state = "stopped"
+    if not up and not runs and (wish is None or record.state != "failed"):
+        state, reason = "stopped", record.reason
     status = ServiceStatus(
         name=record.name,
         kind=kind,
@@ -254,6 +256,10 @@ def _status(
         log=str(workspace.layout.logs / f"{kind}-{record.name}.log"),
     )
     return _measured(status, record) if runs else status
+
+
+def _runs(record: Record) -> bool:
+    return record.process is not None and processes.alive(record.process)
 
 
 def _measured(status: ServiceStatus, record: Record) -> ServiceStatus:

@@ -5,13 +5,14 @@ supervisor that was killed in between finds the program by its token, and starts
 """
 
 import subprocess
+from contextlib import suppress
 
 import msgspec
 
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import remove
 from holdfast.durable.outputs import Output
-from holdfast.errors import HoldfastError
+from holdfast.errors import HoldfastError, StorageError
 from holdfast.facade import Workspace
 from holdfast.registry.service_entry import RestartPolicy
 from holdfast.services import processes
@@ -55,7 +56,7 @@ class Supervised:
         `blocked` says what it must wait for before it is started; while `held`, others need it and
         it is not stopped. Raises `StorageError`.
         """
-        self._take_output()
+        self._take_what_it_says()
         if self.runs and not self._still_runs():
             self._ended(wish, now)
         anew = wish.up and wish.turn != self.record.turn
@@ -136,7 +137,8 @@ class Supervised:
         if not self._asked or record.asked_to_stop is None or record.asked_to_stop > now:
             # A supervisor that was killed here may have asked, or not: asking twice harms nobody.
             record.state, record.asked_to_stop, self._asked = "stopping", now, True
-            self._save()
+            with suppress(StorageError):  # a full disk keeps nothing running
+                self._save()
             fault_point("services.stopping")
             processes.ask_to_end(record.process, self._records.stop_file(self.name))
         elif now - record.asked_to_stop >= limit:
@@ -157,7 +159,7 @@ class Supervised:
         if self._child is not None:
             record.exit_status = self._child.wait()
             self._child = None
-        self._take_output(finished=True)
+        self._take_what_it_says(finished=True)
         remove(self._records.stop_file(self.name))
         record.process = None
         status = record.exit_status
@@ -195,6 +197,11 @@ class Supervised:
         if state in ("stopped", "waiting"):
             record.asked_to_stop, record.ready_at = None, None
 
+    def _take_what_it_says(self, *, finished: bool = False) -> None:
+        """`_take_output`; on a full disk the output stays where it is until there is room."""
+        with suppress(StorageError):
+            self._take_output(finished=finished)
+
     def _take_output(self, *, finished: bool = False) -> None:
         """Bring new output into the log; the record remembers how far that is done."""
         record = self.record
@@ -217,7 +224,8 @@ class Supervised:
         return self.service.component if self.service else f"agent-{self.name}"
 
     def _say(self, level: str, message: str, **keys: object) -> None:
-        self._workspace.logger("supervisor").log(level, message, service=self.name, **keys)
+        with suppress(StorageError):
+            self._workspace.logger("supervisor").log(level, message, service=self.name, **keys)
 
     def _save(self) -> None:
         content = msgspec.json.encode(self.record)

@@ -17,6 +17,7 @@ from holdfast.services.records import Records, Wish
 from holdfast.services.supervised import Supervised
 
 _SHORTEST, _LONGEST = 0.03, 0.25  # seconds between two looks
+_REREAD = 2.0  # seconds after which the registries are read again though nothing new is wanted
 _DONE = ("stopped", "ended", "failed")
 _NOT_WANTED = Wish(up=False, turn=0)
 
@@ -30,6 +31,10 @@ class Supervisor:
         self._secrets = secrets
         self._services: dict[str, Supervised] = {}
         self._declared: dict[str, Service] = {}
+        self._unread = ""  # why the registries could not be read yet
+        self._wanted: dict[str, Wish] = {}
+        self._read_for: dict[str, Wish] | None = None
+        self._read_next = 0.0
         self._problem = ""
 
     def run(self) -> None:
@@ -56,7 +61,7 @@ class Supervisor:
 
     def _look(self) -> bool:
         """Look at every service once; whether something is under way."""
-        wanted = self._records.wanted()
+        wanted = self._wanted = self._records.wanted()
         self._meet(wanted)
         now = time.time()
         busy = False
@@ -74,15 +79,24 @@ class Supervisor:
         return busy
 
     def _meet(self, wanted: dict[str, Wish]) -> None:
-        try:
-            self._declared = declared_services(self._workspace)
-        except HoldfastError as error:  # what runs goes on; what was known is still good
-            self._complain(error)
+        self._read_registries()
         for name in (*wanted, *self._records.names()):
             if name not in self._services:
                 self._take_on(name)
         for name, service in self._services.items():
             service.service = self._declared.get(name)
+
+    def _read_registries(self) -> None:
+        if time.monotonic() < self._read_next and self._read_for == self._wanted:
+            return
+        try:
+            self._declared = declared_services(self._workspace)
+            self._unread = ""
+        except HoldfastError as error:  # what runs goes on; what was known is still good
+            self._complain(error)
+            self._unread = "" if self._declared else str(error)
+        self._read_for = self._wanted
+        self._read_next = time.monotonic() + _REREAD
 
     def _take_on(self, name: str) -> None:
         try:
@@ -94,11 +108,12 @@ class Supervisor:
 
     def _blocked(self, name: str) -> str:
         """What a service must wait for before it is started."""
+        if self._unread:
+            return f"waits for a registry that can be read: {self._unread}"
         for need in self._needs(name):
             other = self._services.get(need)
             if other is None or other.record.state not in ("ready", "ended"):
-                state = other.record.state if other is not None else "not started"
-                return f"waits for {need}, which is {state}"
+                return f"waits for {need}"
         return ""
 
     def _held(self, name: str, wanted: dict[str, Wish]) -> bool:
