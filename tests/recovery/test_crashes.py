@@ -1,5 +1,6 @@
 """Kill -9 and a full disk, at every fault point and at random, during recover and restore."""
 
+import json
 import random
 import shutil
 import subprocess
@@ -164,3 +165,24 @@ def test_a_torn_run_state_is_begun_anew(saved: Saved, tmp_path: Path) -> None:
     subprocess.run(work, env=environment(), check=True, capture_output=True)
     check_recovered(saved, harmed.files)
     assert b"torn" * 100 in kept(saved.root)
+
+
+@pytest.mark.parametrize("harmed_again", [False, True])
+def test_what_goes_on_after_the_files(saved: Saved, harmed_again: bool) -> None:
+    """Files that are back are not brought back again, unless some are missing since."""
+    verify = saved.root / "verify-mcp-setup.py"
+    verify.write_text("print('fine')\n", encoding="utf-8")
+    with saved.opened() as workspace:
+        workspace.snapshot()
+    work = command("recover", "--yes", "--json", "-w", saved.root)
+    faults = environment("recovery.program=crash@1")
+    subprocess.run(work, env=faults, check=False, capture_output=True)
+    verify.write_text("print('mended by hand')\n", encoding="utf-8")
+    if harmed_again:
+        (saved.root / "agents/bee.py").unlink()
+    done = subprocess.run(work, env=environment(), check=True, capture_output=True)
+    report = json.loads(done.stdout)
+    assert report["resumed"] is not harmed_again
+    said = {step["name"]: step["summary"] for step in report["steps"]}["configurations"]
+    assert said == f"verify-mcp-setup.py: {'fine' if harmed_again else 'mended by hand'}"
+    assert (saved.root / "agents/bee.py").is_file()

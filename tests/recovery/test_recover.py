@@ -13,7 +13,7 @@ import pytest
 from holdfast.errors import NotFoundError, RefusedError
 from holdfast.facade import open_workspace
 from holdfast.recovery.recover import recover
-from holdfast.recovery.source import Source, open_source, relative_to
+from holdfast.recovery.source import Source, relative_to
 from holdfast.workspace.creation import create
 from tests.conftest import Runner, require_program
 from tests.recovery.conftest import (
@@ -172,7 +172,7 @@ def test_only_a_workspace_can_be_recovered(tmp_path: Path, saved: Saved) -> None
     (other / "file").write_text("x", encoding="utf-8")
     saved.vault.snapshot(other)
     with pytest.raises(NotFoundError, match="holds no workspace"):
-        recover(open_source(saved.vault.path, "latest"), tmp_path / "new")
+        recover(Source(saved.vault, "latest"), tmp_path / "new")
 
 
 def test_paths_of_any_system() -> None:

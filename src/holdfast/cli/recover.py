@@ -97,12 +97,13 @@ def _places(
     terminal: Terminal, snapshot: str, vault: Path | None, to: Path | None
 ) -> "tuple[Source, Path, Path | None]":
     """What is recovered, to which folder, and the home whose missing files come back with it."""
-    from holdfast.recovery.source import Source, open_source
+    from holdfast.recovery.source import Source
+    from holdfast.vault import Vault
 
     if vault is not None:
         if to is None:
             raise UsageError("--from needs --to: the folder that becomes the workspace")
-        return open_source(vault.absolute(), snapshot), to.absolute(), None
+        return Source(Vault.open(vault), snapshot), to.absolute(), None
     try:
         workspace = terminal.open()
     except HoldfastError as error:

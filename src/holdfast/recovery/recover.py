@@ -29,7 +29,7 @@ from holdfast.recovery.order import (
 )
 from holdfast.recovery.programs import end_orphan, run
 from holdfast.recovery.source import Source, check_is_workspace
-from holdfast.vault import RestoreReport, Vault
+from holdfast.vault import RestoreReport
 from holdfast.vault.reports import Progress
 from holdfast.workflows import RunInfo, Workflows, workflow
 from holdfast.workspace.layout import STATE_FOLDER, marker_of
@@ -67,15 +67,13 @@ def recover(
     all_of_home: bool = False,
     consent: Callable[[RestoreReport], None] | None = None,
     told: Told | None = None,
-    opener: Callable[[Path], Vault] = Vault.open,
     progress: Progress | None = None,
 ) -> RecoveryReport:
     """Recover the workspace of `source` to the folder `target`, or go on with that.
 
     Files of the home go below `home`: those that are missing there, or all with `all_of_home`.
-    `consent` is shown the plan before anything is changed, unless an interrupted recovery goes on;
-    what it raises ends the recovery there. What is replaced goes to the target's quarantine.
-    `told` hears of each step as it ends.
+    `consent` is shown the plan before files are changed, and what it raises ends the recovery
+    there. What is replaced goes to the target's quarantine. `told` hears of each step as it ends.
 
     Raises `NotFoundError` when the snapshot is of no workspace, `RefusedError` while processes use
     what is to be replaced, `BusyError` beside another recovery, `StepError` when the disk is full
@@ -87,14 +85,14 @@ def recover(
     lock = Lock(folder / "recovery.lock", purpose="recover the workspace", timeout=0)
     with lock, _engine(target) as engine:
         end_orphan(folder / "program.json")
-        begun = _unfinished(engine, source.id)
         planned = plan(source, target, home, all_of_home=all_of_home)
-        if begun is None and consent is not None:
+        begun = _unfinished(engine, source.id, planned)
+        if consent is not None and not (begun and _has_files(engine, begun)):
             consent(planned)
         _come_to_rest(target, planned)
         context = copy_context()
         context.run(_told.set, told or (lambda _: None))
-        context.run(steps.open_vault.set, opener)
+        context.run(steps.vault.set, source.vault)
         context.run(steps.progress.set, progress)
         if begun is None:
             run_id = _new_id(engine, source.id)
@@ -127,12 +125,22 @@ def _engine(target: Path) -> Workflows:
         return Workflows(url_for("sqlite", path))
 
 
-def _unfinished(engine: Workflows, snapshot: str) -> RunInfo | None:
-    """The recovery of `snapshot` that was interrupted, or ended by a full disk."""
+def _unfinished(engine: Workflows, snapshot: str, planned: RestoreReport) -> RunInfo | None:
+    """The recovery of `snapshot` that was interrupted, or ended by a full disk.
+
+    Not one that had brought the files back, when some are missing again: then all begins anew.
+    """
     for info in engine.list(name="recover", text=snapshot, limit=1):
-        if info.status != "succeeded" and info.status != "cancelled":
+        harmed_again = planned.created > 0 and _has_files(engine, info)
+        if info.status not in ("succeeded", "cancelled") and not harmed_again:
             return info
     return None
+
+
+def _has_files(engine: Workflows, info: RunInfo) -> bool:
+    """Whether the run had brought all files back."""
+    first = f"{steps.restore_files.name}-1"
+    return any(e.id == first and e.status == "succeeded" for e in engine.steps(info.id))
 
 
 def _new_id(engine: Workflows, snapshot: str) -> str:

@@ -1,7 +1,7 @@
 """Where a recovery takes from: one snapshot of one vault, which needs no workspace to be read."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -9,10 +9,7 @@ from holdfast.durable.documents import Document, read_document
 from holdfast.durable.files import make_folder, remove_tree
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.vault import Vault
-from holdfast.vault.entries import Entry
 from holdfast.workspace.layout import STATE_FOLDER
-
-Opener = Callable[[Path], Vault]
 
 
 class Source:
@@ -31,10 +28,6 @@ class Source:
         """Whether the workspace had a file or folder at `path` (relative, forward slashes)."""
         entry = self.entries.get(path)
         return entry is not None and entry.kind != "excluded"
-
-    def below(self, folder: str) -> Iterator[Entry]:
-        """What the workspace had below `folder`."""
-        return (e for path, e in self.entries.items() if path.startswith(folder + "/"))
 
     def relative(self, path: str) -> str | None:
         """A path of the workspace as it then was, relative to it; None outside of it."""
@@ -75,11 +68,6 @@ def relative_to(root: str, path: str) -> str | None:
         return kind(path).relative_to(kind(root)).as_posix()
     except ValueError:
         return None if kind(path).is_absolute() else kind(path).as_posix()
-
-
-def open_source(vault: Path, ref: str, opener: Opener = Vault.open) -> Source:
-    """The snapshot `ref` of the vault in the folder `vault`."""
-    return Source(opener(vault), ref)
 
 
 def check_is_workspace(source: Source) -> None:

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from collections.abc import Callable
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -18,8 +17,8 @@ from holdfast.vault.reports import Progress
 from holdfast.workflows import step
 from holdfast.workspace.layout import ENVIRONMENT_VARIABLE
 
-open_vault: ContextVar[Callable[[Path], Vault]] = ContextVar("open_vault", default=Vault.open)
-"""How a vault is opened: who has the keys of an encrypted one says so here."""
+vault: ContextVar[Vault] = ContextVar("recovery_vault")
+"""The vault that is recovered from, opened by whoever has its keys."""
 
 progress: ContextVar[Progress | None] = ContextVar("recovery_progress", default=None)
 
@@ -46,13 +45,13 @@ def set_aside(order: Order) -> StepReport:
 def restore_files(order: Order) -> StepReport:
     """Bring the files back; raises `StorageError` when the disk is full."""
     target = Path(order.target)
-    vault = open_vault.get()(Path(order.vault))
     kept = quarantine_of(target)
-    report = vault.restore(order.snapshot, to=target, quarantine=kept, progress=progress.get())
+    source = vault.get()
+    report = source.restore(order.snapshot, to=target, quarantine=kept, progress=progress.get())
     reports = [report]
     if order.at_home and order.home is not None:
         reports.append(
-            vault.restore(
+            source.restore(
                 order.snapshot, order.at_home, to=target, home=Path(order.home), quarantine=kept
             )
         )
