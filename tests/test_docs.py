@@ -91,3 +91,47 @@ def test_the_stores_are_readable_without_holdfast(workspace: Path) -> None:
     assert "assign-1|" in outputs["workflows"]
     assert json.loads(outputs["queues"].splitlines()[0])["folder"] == "agents"
     assert outputs["logs"].splitlines().count("Survey published") == 1
+
+
+@POSIX_SHELL
+def test_the_how_tos_of_recovery_and_services(tmp_path: Path) -> None:
+    """Every example of both pages, one after another in one workspace with the example agents."""
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    root = create(tmp_path / "development", home=tmp_path, examples=True).layout.root
+    (root / "requirements.txt").unlink()  # pip is tried in tests/recovery
+    (root / "agents/observatory-agent/main.py").write_text(
+        "import time\nprint('watching', flush=True)\ntime.sleep(600)\n", encoding="utf-8"
+    )
+
+    def run(commands: str, cwd: Path = root) -> str:
+        done = subprocess.run(
+            [require_program("sh"), "-euc", commands],
+            cwd=cwd,
+            env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("holdfast agents discover")
+    try:
+        output = run(examples("docs/howto-services.md")["services"])
+        assert "observatory-agent\tready" in output
+        run("holdfast workflows list; holdfast backup create")
+        pages = examples("docs/howto-recover.md")
+        assert "name: Director" in run(pages["agent"])
+        run(pages["copy"])
+        assert "Restored the workflows" in run(pages["store"])
+        (root / "agents/surveyor-agent.py").unlink()
+        assert f"Recovered {root}" in run(pages["everything"])
+        assert (root / "agents/surveyor-agent.py").is_file()
+        new = tmp_path / "new/development"
+        assert f"Recovered {new}" in run(pages["machine"], tmp_path)
+        assert (new / "agents/director-agent.py").is_file()
+    finally:
+        for place in (root, tmp_path / "new/development"):
+            run(f"holdfast stop -w {place} || true")

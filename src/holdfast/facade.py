@@ -116,9 +116,7 @@ class Workspace:
         if name not in declared_names(folder):
             known = ", ".join(declared_names(folder)) or "none"
             raise NotFoundError(f"no workflow {name!r} is declared (known: {known})", path=path)
-        return read_declaration(
-            path, self.layout.root, self._command_of_agent, self._file_of_server
-        )
+        return read_declaration(path, self.layout.root, self.command_of_agent, self._file_of_server)
 
     def queue(self, name: str, **options: Any) -> "Queue":
         """The durable queue `name`; `options` are those of `holdfast.Queue`.
@@ -218,8 +216,11 @@ class Workspace:
 
         return Quarantine(self.layout.quarantine)
 
-    def _command_of_agent(self, agent_id: str) -> list[str]:
-        """What runs a registered agent: its file, or the entry of its folder."""
+    def command_of_agent(self, agent_id: str) -> list[str]:
+        """What runs a registered agent: its file, or the entry of its folder.
+
+        Raises `NotFoundError` for an unknown agent, or one whose file is gone.
+        """
         path = Path(self.registry.get(agent_id).path)
         if path.is_dir():
             described = path / "agent.json"

@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from holdfast.cli.terminal import Terminal, command
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
     from holdfast.vault import RestoreReport
@@ -23,11 +24,21 @@ _LISTED = 40  # paths of a plan that people are shown
         "holdfast restore latest agents/director-agent.py configs",
         "holdfast restore 1a2b3c4d --to ../restored",
         "holdfast restore latest '~/.claude.json'",
+        "holdfast restore latest --agent director-agent",
+        "holdfast restore latest --server financial --dry-run",
+        "holdfast restore latest --store workflows",
     ],
 )
 @click.argument("snapshot", metavar="S")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@click.option("--agent", metavar="ID", help="One agent: its files and its registry entry.")
+@click.option("--server", metavar="NAME", help="One MCP server: its files and its entry.")
+@click.option(
+    "--store",
+    type=click.Choice(["workflows", "queues", "events", "registry", "logs"]),
+    help="One store alone.",
+)
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before files are replaced.")
 def restore(
@@ -35,17 +46,34 @@ def restore(
     snapshot: str,
     paths: tuple[str, ...],
     to: Path | None,
+    agent: str | None,
+    server: str | None,
+    store: str | None,
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Bring back all of a snapshot, or some paths (relative to the workspace).
+    """Bring back all of a snapshot, some paths (relative to the workspace), or one part.
 
     S is `latest` or the first digits of an id. Files that differ are replaced; what was there goes
     to quarantine first. Files that the snapshot does not have are left alone. Files of the home
     come back only when named, with `~/` before them; a `~` alone means all of them.
+
+    --agent and --server bring back one component as it was, other entries of the registry stay;
+    --store exchanges one store and leaves the others as they are, though they share a file.
     """
     from holdfast.cli.progress import Bar
+    from holdfast.cli.restore_parts import restore_component, restore_store
+    from holdfast.recovery.journals import make_way
 
+    chosen = [part for part in (agent, server, store, paths) if part]
+    if len(chosen) > 1:
+        raise UsageError("give paths, or one of --agent, --server and --store")
+    if agent is not None or server is not None:
+        return restore_component(terminal, snapshot, agent, server, to, dry_run=dry_run, yes=yes)
+    if store is not None:
+        if to is not None:
+            raise UsageError("--store has its one place", hint="without --store, name its path")
+        return restore_store(terminal, snapshot, store, dry_run=dry_run, yes=yes)
     workspace = terminal.open()
     vault = workspace.vault
     target = (to if to is not None else workspace.layout.root).absolute()
@@ -54,13 +82,15 @@ def restore(
     paths = tuple(_named(path, home) for path in paths)
     if dry_run:
         plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
-        terminal.emit(_document(plan), lambda: _plan_text(plan))
+        terminal.emit(_document(plan), lambda: plan_text(plan))
         return 0 if plan.healthy else 1
     bar = Bar("Restore", terminal)
     with ExitStack() as stack:
 
         def ask(plan: "RestoreReport") -> None:
-            _ask(terminal, plan, yes=yes)
+            ask_to_replace(terminal, plan, yes=yes)
+            if target == workspace.layout.root:
+                make_way(vault, target, plan, workspace.quarantine)
             stack.enter_context(bar)
 
         report = vault.restore(
@@ -83,13 +113,13 @@ def restore(
     return 0 if report.healthy else 1
 
 
-def _ask(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
+def ask_to_replace(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
     """Go on if nothing is replaced, or `yes`, or a person agrees; else `RefusedError`."""
     if not plan.replaced or yes:
         return
     newer = sum(step.newer for step in plan.plan)
     question = f"Replace {plan.replaced} files in {plan.target} ({newer} newer than the snapshot)?"
-    terminal.note(_plan_text(plan, only_replaced=True))
+    terminal.note(plan_text(plan, only_replaced=True))
     terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
 
 
@@ -104,7 +134,8 @@ def _document(report: "RestoreReport") -> dict[str, object]:
     return {"healthy": report.healthy, **msgspec.to_builtins(report)}
 
 
-def _plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+def plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+    """What a restore would do, for people."""
     steps = [s for s in plan.plan if not only_replaced or s.action in ("replace", "conflict")]
     lines = [
         f"{step.action:<9}{step.path}{'  (newer than the snapshot)' if step.newer else ''}"

@@ -137,6 +137,40 @@ class GroupedRegistry:
                 self._publish(msgspec.json.format(after, indent=2) + b"\n", replacing=raw)
             return result
 
+    def put_back(self, entry_id: str, group: str, entry: dict[str, Any]) -> bool:
+        """Make the entry `entry_id` exactly `entry`, in `group`; others stay as they are.
+
+        Returns whether that changed anything. Raises as `change` does.
+        """
+
+        def edit(groups: Groups) -> bool:
+            if groups.get(group, {}).get(entry_id) == entry and _homes(groups, entry_id) == [group]:
+                return False
+            for other in _homes(groups, entry_id):
+                if other != group:
+                    del groups[other][entry_id]
+            groups.setdefault(group, {})[entry_id] = entry
+            return True
+
+        return self.change(f"put {entry_id} back", edit)
+
+    def publish(self, content: bytes, purpose: str) -> bool:
+        """Make `content` the whole file; what was there is kept as by `undo`.
+
+        Returns whether that changed anything. Raises `UnreadableError` when `content` is no such
+        registry, and as `change` does.
+        """
+        self._strict(content, self.path)
+        with self._locked(purpose):
+            raw = self._read_bytes(lost_is_error=False)
+            if raw == content:
+                return False
+            if raw is not None and not self._is_readable(raw):
+                self._quarantine.take(self.path, reason=f"unreadable registry, {purpose}")
+                raw = None
+            self._publish(content, replacing=raw)
+        return True
+
     def generations(self) -> list[Generation]:
         """The kept versions, oldest first; the last one is what was last published."""
         return self.history.list()
@@ -281,3 +315,8 @@ class GroupedRegistry:
         return Lock(
             self._lock_path, purpose=f"{self.kind.command}: {purpose}"[:200], timeout=_LOCK_TIMEOUT
         )
+
+
+def _homes(groups: Groups, entry_id: str) -> list[str]:
+    """The groups that hold the entry."""
+    return [group for group, entries in groups.items() if entry_id in entries]

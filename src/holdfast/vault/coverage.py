@@ -19,8 +19,13 @@ HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig
 
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
-    # About this machine's present.
-    WORKSPACE: (".holdfast/quarantine", ".holdfast/locks", ".holdfast/reserve"),
+    WORKSPACE: (  # about this machine's present
+        ".holdfast/locks",
+        ".holdfast/quarantine",
+        ".holdfast/recovery",
+        ".holdfast/reserve",
+        ".holdfast/services",
+    ),
     HOME: (".claude/.credentials.json",),  # a secret, which must not be stored in clear
 }
 
@@ -59,6 +64,11 @@ class Tree:
     def shown(self, path: str) -> str:
         """`path` as people are shown it."""
         return f"~/{printable(path)}" if self._home else printable(path)
+
+
+def is_transcript(entry: Entry) -> bool:
+    """Whether an entry of a home is a transcript, which Claude Code deletes by its age."""
+    return entry.path.startswith(".claude/projects/") and entry.path.endswith(".jsonl")
 
 
 def shown(entry: Entry, roots: Sequence[Root]) -> str:
