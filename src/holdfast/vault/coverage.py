@@ -19,16 +19,27 @@ HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig
 
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
-    WORKSPACE: (".holdfast/quarantine", ".holdfast/locks"),  # about this machine's present
-    HOME: (".claude/.credentials.json",),  # a secret, which must not be stored in clear
+    # About this machine's present, and what it remembers of encrypted vaults.
+    WORKSPACE: (".holdfast/quarantine", ".holdfast/locks", ".holdfast/vaults"),
+    HOME: (),
 }
+
+SECRETS = (".claude/.credentials.json",)
+"""What of a home must not be stored in clear: only an encrypted vault takes it."""
 
 
 class Tree:
     """One root, and what of it is taken."""
 
     def __init__(
-        self, number: int, root: Root, vault: Path, *, everything: bool, excludes: Sequence[str]
+        self,
+        number: int,
+        root: Root,
+        vault: Path,
+        *,
+        everything: bool,
+        excludes: Sequence[str],
+        encrypted: bool = False,
     ) -> None:
         self.number = number
         self.root = root
@@ -38,6 +49,8 @@ class Tree:
         self._top = str(long_path(self.path))
         self._excludes = excludes_for(self.path, everything=everything, further=excludes)
         self._out = {*_OUT.get(root.name, ()), *_own_place(self.path, vault)}
+        if self._home and not encrypted:
+            self._out.update(SECRETS)
 
     def ignores(self, path: str, name: str) -> bool:
         """Whether the path is no concern of snapshots, and not even mentioned in them."""
