@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import zstandard
 
 from holdfast.durable.names import long_path
-from holdfast.errors import CorruptError, HoldfastError, storage_errors
+from holdfast.errors import CorruptError, HoldfastError, LockedError, storage_errors
 from holdfast.vault.entries import Entry
 from holdfast.vault.index import Frame, Index
 from holdfast.vault.repository import Repository
@@ -38,6 +38,10 @@ class ChunkReader:
     def read(self, chunk: str) -> bytes:
         """The bytes of `chunk`. Raises `CorruptError` naming the pack when they are not right."""
         place = self.index.place(chunk)
+        if place is None and self.index.locked:
+            raise LockedError(
+                f"the chunk {chunk[:16]} is encrypted for another key", path=self.repository.packs
+            )
         if place is None:
             raise CorruptError(
                 f"no readable pack holds the chunk {chunk[:16]}",
