@@ -40,6 +40,7 @@ class Tree:
         everything: bool,
         excludes: Sequence[str],
         encrypted: bool = False,
+        away: Sequence[Path] = (),
     ) -> None:
         self.number = number
         self.root = root
@@ -48,7 +49,9 @@ class Tree:
         self._home = root.name == HOME
         self._top = str(long_path(self.path))
         self._excludes = excludes_for(self.path, everything=everything, further=excludes)
-        self._out = {*_OUT.get(root.name, ()), *_own_place(self.path, vault)}
+        self._out = {*_OUT.get(root.name, ())}
+        for place in (vault, *away):  # backups do not hold backups
+            self._out.update(_own_place(self.path, place))
         if self._home and not encrypted:
             self._out.update(SECRETS)
 

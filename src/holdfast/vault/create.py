@@ -62,6 +62,7 @@ class Order:
     workspace_id: str = ""
     workspace_name: str = ""
     point: str = ""
+    away: Sequence[Path] = ()
     progress: Progress | None = None
 
     @property
@@ -167,6 +168,7 @@ class _Work:
                 everything=order.everything,
                 excludes=order.excludes,
                 encrypted=repository.sealing.encrypted,
+                away=order.away,
             )
             for number, root in enumerate(order.roots)
         ]

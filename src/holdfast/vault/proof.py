@@ -133,7 +133,7 @@ def _difference(entry: Entry, restored: Path, source: Path | None) -> str | None
     if restored.stat().st_size != entry.size:
         return f"restored {restored.stat().st_size} bytes instead of {entry.size}"
     if entry.capture == "sqlite":
-        return _unsound(restored)
+        return unsound(restored)
     if source is not None and _as_captured(entry, source) and not _equal(restored, source):
         # Only damage if the source did not change while it was compared.
         return "restored bytes differ from the file" if _as_captured(entry, source) else None
@@ -160,7 +160,8 @@ def _equal(first: Path, second: Path) -> bool:
         return True  # the source cannot be read any more: nothing to compare with
 
 
-def _unsound(database: Path) -> str | None:
+def unsound(database: Path) -> str | None:
+    """What SQLite finds wrong with a restored database."""
     try:
         with closing(sqlite3.connect(database)) as connection:
             answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])

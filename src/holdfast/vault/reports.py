@@ -175,6 +175,62 @@ class RepairReport(msgspec.Struct, rename="camel", frozen=True):
         return not self.findings
 
 
+class SyncReport(msgspec.Struct, rename="camel", frozen=True):
+    """Snapshots copied to another vault: which, how many were there before, and `stored` bytes."""
+
+    copied: list[SnapshotInfo]
+    there: int
+    stored: int
+    findings: list[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        return not self.findings
+
+
+class ArchiveReport(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """An archive written: `size` is its content's bytes, `stored` the file's.
+
+    `proof` tells how it was read again: ``full``, every file compared, or ``sealed``, without the
+    key: the bytes are those that were written.
+    """
+
+    path: str
+    files: int
+    size: int
+    stored: int
+    problems: list[Problem]
+    findings: list[Finding]
+    proof: Literal["full", "sealed"] | None
+    seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        return not self.problems and not self.findings
+
+
+class CopyReport(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """A copy made: of `files`, `linked` are shared with the copy before, `cloned` with the source.
+
+    A clone (reflink) shares the disk's blocks until one side is changed. `copied` bytes were
+    written.
+    """
+
+    path: str
+    files: int
+    size: int
+    linked: int
+    cloned: int
+    copied: int
+    problems: list[Problem]
+    findings: list[Finding]
+    seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        return not self.problems and not self.findings
+
+
 Change = Literal["added", "removed", "content", "kind", "target", "mode"]
 
 

@@ -22,6 +22,7 @@ from holdfast.vault.reports import (
     RestoreReport,
     SnapshotInfo,
     SnapshotReport,
+    SyncReport,
     VerifyReport,
 )
 from holdfast.vault.repository import Access, Repository
@@ -62,6 +63,23 @@ class Vault:
         """The vault's own id, the same for ever."""
         return self._repository.id
 
+    def copy_from(
+        self,
+        other: "Vault",
+        refs: Sequence[str] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> SyncReport:
+        """Copy snapshots of another vault here, those `refs` or all that are not here yet.
+
+        The files are not read again; the two vaults may be encrypted differently. What cannot be
+        read there is in the report. Raises `LockedError`, `StorageError`, `ConflictError`.
+        """
+        from holdfast.vault.sync import copy_snapshots
+
+        chosen = None if refs is None else [other.resolve(ref) for ref in refs]
+        return copy_snapshots(other._repository, self._repository, chosen, progress=progress)
+
     @property
     def keys(self) -> VaultKeys | None:
         """The keys of an encrypted vault; None of one in clear."""
@@ -78,6 +96,7 @@ class Vault:
         workspace_id: str = "",
         workspace_name: str = "",
         point: str = "",
+        away: Sequence[Path] = (),
         progress: Progress | None = None,
     ) -> SnapshotReport:
         """Take a snapshot of the folder `root` and prove it by a sampled restore.
@@ -87,7 +106,8 @@ class Vault:
         the default ones and ``.holdfastignore`` do not count. What cannot be read is in the
         snapshot's `problems`. When this returns, the snapshot survives a power cut. Raises
         `NotFoundError`, `UsageError`, `StorageError`, `UnreadableError`. `point` is a name that
-        snapshots of the same moment in several vaults share.
+        snapshots of the same moment in several vaults share; `away` are places of other backups,
+        which are left out.
         """
         from holdfast.vault.create import Order, take_snapshot
 
@@ -100,6 +120,7 @@ class Vault:
             workspace_id,
             workspace_name,
             point,
+            away,
             progress,
         )
         return take_snapshot(self._repository, order)
