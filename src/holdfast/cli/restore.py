@@ -1,5 +1,6 @@
 """``holdfast restore``: files back from a snapshot."""
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,10 +8,12 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from holdfast.cli.backup_options import AT
 from holdfast.cli.terminal import Terminal, command
 
 if TYPE_CHECKING:
-    from holdfast.vault import RestoreReport
+    from holdfast.facade import Workspace
+    from holdfast.vault import RestoreReport, Vault
 
 _LISTED = 40  # paths of a plan that people are shown
 
@@ -23,11 +26,13 @@ _LISTED = 40  # paths of a plan that people are shown
         "holdfast restore latest agents/director-agent.py configs",
         "holdfast restore 1a2b3c4d --to ../restored",
         "holdfast restore latest '~/.claude.json'",
+        "holdfast restore ../backups/development-20261125-190000.tar.zst",
     ],
 )
 @click.argument("snapshot", metavar="S")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@AT
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before files are replaced.")
 def restore(
@@ -35,21 +40,65 @@ def restore(
     snapshot: str,
     paths: tuple[str, ...],
     to: Path | None,
+    at: str | None,
     dry_run: bool,
     yes: bool,
 ) -> int:
     """Bring back all of a snapshot, or some paths (relative to the workspace).
 
-    S is `latest` or the first digits of an id. Files that differ are replaced; what was there goes
+    S is `latest`, the first digits of an id, or the path of an archive (.tar.zst, .tar.zst.age) or
+    a copy (a folder). Files that differ are replaced; what was there goes
     to quarantine first. Files that the snapshot does not have are left alone. Files of the home
     come back only when named, with `~/` before them; a `~` alone means all of them.
     """
+    workspace = terminal.open()
+    with ExitStack() as stack:
+        vault, identity = _choose(terminal, workspace, snapshot, at, stack)
+        return _restore(terminal, workspace, vault, identity, paths, to, dry_run=dry_run, yes=yes)
+
+
+def _choose(
+    terminal: Terminal, workspace: "Workspace", named: str, at: str | None, stack: ExitStack
+) -> "tuple[Vault, str]":
+    """The vault and the snapshot meant; what was refused of an archive is told."""
+    from holdfast.vault import Vault
+
+    if not _is_path(named):
+        vault = workspace.vault_at(at)
+        return vault, vault.resolve(named)
+    from holdfast.vault.sites import Site
+    from holdfast.vault.unpacked import unpacked
+    from holdfast.workspace.settings import Destination
+
+    beside = Site(workspace.layout, Destination(name="archive", folder=Path(named)))
+    site = beside if at is None else workspace.site(at)
+    opened = unpacked(Path(named).absolute(), site.source, site.private)
+    repository, identity, problems = stack.enter_context(opened)
+    for problem in problems:
+        terminal.note(f"{problem.path}: {problem.reason}")
+    return Vault(repository), identity
+
+
+def _is_path(named: str) -> bool:
+    if named.endswith((".tar.zst", ".tar.zst.age")):
+        return True
+    return "/" in named or os.sep in named or Path(named).is_dir()
+
+
+def _restore(
+    terminal: Terminal,
+    workspace: "Workspace",
+    vault: "Vault",
+    identity: str,
+    paths: tuple[str, ...],
+    to: Path | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> int:
     from holdfast.cli.progress import Bar
 
-    workspace = terminal.open()
-    vault = workspace.vault
     target = (to if to is not None else workspace.layout.root).absolute()
-    identity = vault.resolve(snapshot)
     home = workspace.layout.home
     paths = tuple(_named(path, home) for path in paths)
     if dry_run:
