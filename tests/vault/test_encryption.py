@@ -93,7 +93,7 @@ def test_what_can_be_seen_and_done_without_the_key(
     for work in (keyless.repair, keyless.prune, lambda: keyless.verify(full=True)):
         with pytest.raises(LockedError, match=r"a key is needed.*age1"):
             work()
-    with pytest.raises(LockedError, match="--identity"):
+    with pytest.raises(LockedError, match="HOLDFAST_IDENTITY"):
         keyless.restore("latest", to=tmp_path / "out")
     assert not (tmp_path / "out" / "large.bin").exists()
 

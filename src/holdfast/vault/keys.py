@@ -87,9 +87,11 @@ class VaultKeys:
             self._writing = self._choose(sorted(map(check_recipient, recipients)) or None)
 
     def opens(self) -> bool:
-        """Whether content can be read; nobody is asked for a passphrase."""
+        """Whether all content can be read; nobody is asked for a passphrase."""
         with self._lock:
-            return bool(self._opened) or (self._source.is_at_hand() and self._try_open())
+            if not self._opened and not (self._source.is_at_hand() and self._try_open()):
+                return False
+            return not self.locked()
 
     def identities(self) -> list[Any]:
         """The private keys that are open. Raises `LockedError` when none is."""
@@ -254,7 +256,7 @@ def no_key(place: Path, keys: Sequence[VaultKey], *, tried: bool) -> LockedError
     shown = ", ".join([*people, *(["a passphrase"] if by_passphrase else [])])
     ways = []
     if people:
-        ways.append("--identity FILE or HOLDFAST_IDENTITY names the private key's file")
+        ways.append("HOLDFAST_IDENTITY, or identity in the settings, names its file")
     if by_passphrase:
         ways.append("HOLDFAST_PASSPHRASE or a prompt takes the passphrase")
     problem = "wrong key or passphrase" if tried else "a key is needed"

@@ -17,7 +17,7 @@ import msgspec
 
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder
-from holdfast.durable.names import long_path
+from holdfast.durable.names import is_within, long_path
 from holdfast.errors import ConflictError, HoldfastError, NotFoundError, StorageError, UsageError
 from holdfast.vault.identities import KeySource
 from holdfast.vault.repository import Access, Repository
@@ -191,6 +191,9 @@ class Site:
             )
 
     def _has_ground(self) -> bool:
+        """Whether there is something to make the folder on; below the home there always is."""
+        if is_within(self.folder, self.layout.home):
+            return True
         return long_path(self.folder).is_dir() or long_path(self.folder.parent).is_dir()
 
     def _found(self) -> str | None:

@@ -3,6 +3,7 @@
 They are read from ``configs/holdfast.json``; without the file the defaults below hold.
 """
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -154,4 +155,4 @@ def _destination(layout: Layout, entry: str | DestinationEntry, number: int) -> 
 
 
 def _place(layout: Layout, written: str) -> Path:
-    return layout.root / Path(written).expanduser()
+    return Path(os.path.normpath(layout.root / Path(written).expanduser()))
