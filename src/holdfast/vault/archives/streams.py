@@ -135,25 +135,29 @@ def open_archive(path: Path, source: KeySource) -> "Stream":
 
 
 class Stream:
-    """Bytes read by count; `at` is how many were read."""
+    """Bytes read by count."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._parts = b""
-        self.at = 0
+        self._piece = b""
+        self._at = 0  # of the piece, so much was read
 
     def read(self, size: int) -> bytes:
         """Exactly `size` bytes; fewer only at the end."""
-        parts, left = [], size
+        end = self._at + size
+        if end <= len(self._piece):
+            data = self._piece[self._at : end]
+            self._at = end
+            return data
+        parts = [self._piece[self._at :]]
+        left = size - len(parts[0])
         while left:
-            if not self._parts:
-                self._parts = next(self._pieces, b"")
-                if not self._parts:
-                    break
-            parts.append(self._parts[:left])
-            self._parts = self._parts[left:]
-            left -= len(parts[-1])
-        self.at += size - left
+            self._piece, self._at = next(self._pieces, b""), 0
+            if not self._piece:
+                break
+            parts.append(self._piece[:left])
+            self._at = len(parts[-1])
+            left -= self._at
         return b"".join(parts)
 
     def drain(self) -> None:

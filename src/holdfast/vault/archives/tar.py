@@ -4,7 +4,6 @@ Python's own tarfile is several times slower at writing, and reads a header of a
 memory.
 """
 
-import tarfile
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -104,12 +103,12 @@ def read_members(read: Read) -> Iterator[tuple[Member, Iterator[bytes]]]:
             if len(block) < BLOCK:
                 raise CorruptError("the archive is cut short")
             return
-        info = _parse(block)
-        if info.type in (b"x", b"g", b"L", b"K"):
-            more = _extended(info, read)
-            extended.update({} if info.type == b"g" else more)
+        plain = _parse(block)
+        if plain.kind in (b"x", b"g", b"L", b"K"):
+            more = _extended(plain, read)
+            extended.update({} if plain.kind == b"g" else more)
             continue
-        made = _member(info, extended)
+        made = _described(plain, extended) if extended else plain
         extended = {}
         size = made.size if made.kind in (FILE, b"\0", b"7") else 0
         content = _Content(read, size)
@@ -137,21 +136,45 @@ class _Content:
         self._read(self._padding)
 
 
-def _parse(block: bytes) -> tarfile.TarInfo:
+def _parse(block: bytes) -> Member:
+    if len(block) < BLOCK:
+        raise CorruptError("the archive is cut short")
+    if sum(block) - sum(block[148:156]) + 8 * 32 != _number(block[148:156]):
+        raise CorruptError("damaged archive: a header does not match its checksum")
+    path, kind = _text(block[:100]), block[156:157]
+    if block[257:263] == b"ustar\0" and block[345] and kind not in (b"L", b"K"):
+        path = f"{_text(block[345:500])}/{path}"
+    return Member(
+        path,
+        kind,
+        _number(block[100:108]),
+        _number(block[136:148]) * _SECOND,
+        _number(block[124:136]),
+        _text(block[157:257]),
+    )
+
+
+def _text(name: bytes) -> str:
+    return name.partition(b"\0")[0].decode("utf-8", "surrogateescape")
+
+
+def _number(digits: bytes) -> int:
+    """A number in octal or, where the first bit is set, in base 256."""
+    if digits[0] & 0x80:
+        return int.from_bytes(digits[1:], "big")
     try:
-        return tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-    except tarfile.HeaderError as error:
-        raise CorruptError(f"damaged archive: {error}") from error
+        return int(digits.partition(b"\0")[0] or b"0", 8)
+    except ValueError as error:
+        raise CorruptError("damaged archive: a header holds no number") from error
 
 
-def _extended(info: tarfile.TarInfo, read: Read) -> dict[str, str]:
+def _extended(info: Member, read: Read) -> dict[str, str]:
     if not 0 <= info.size <= _LONGEST:
         raise CorruptError(f"a header of {info.size} bytes")
     data = read(info.size)
     read(-info.size % BLOCK)
-    if info.type in (b"L", b"K"):
-        name = data.rstrip(b"\0").decode("utf-8", "surrogateescape")
-        return {"path" if info.type == b"L" else "linkpath": name}
+    if info.kind in (b"L", b"K"):
+        return {"path" if info.kind == b"L" else "linkpath": _text(data)}
     found: dict[str, str] = {}
     while data:
         length, _, _ = data.partition(b" ")
@@ -164,14 +187,17 @@ def _extended(info: tarfile.TarInfo, read: Read) -> dict[str, str]:
     return found
 
 
-def _member(info: tarfile.TarInfo, extended: dict[str, str]) -> Member:
+def _described(info: Member, extended: dict[str, str]) -> Member:
+    """`info` with what its extended header says."""
     try:
-        seconds, _, nanos = extended.get("mtime", str(int(info.mtime))).partition(".")
-        mtime = int(seconds) * _SECOND + int(nanos.ljust(9, "0")[:9] or 0)
+        mtime = info.mtime_ns
+        if "mtime" in extended:
+            seconds, _, nanos = extended["mtime"].partition(".")
+            mtime = int(seconds) * _SECOND + int(nanos.ljust(9, "0")[:9] or 0)
         size = int(extended.get("size", info.size))
     except ValueError as error:
         raise CorruptError("a damaged extended header") from error
     if size < 0 or not -(1 << 62) < mtime < 1 << 62:
         raise CorruptError("a damaged header")
-    path, link = extended.get("path", info.name), extended.get("linkpath", info.linkname)
-    return Member(path, info.type, info.mode, mtime, size, link)
+    path, link = extended.get("path", info.path), extended.get("linkpath", info.link)
+    return Member(path, info.kind, info.mode, mtime, size, link)
