@@ -1,7 +1,8 @@
 """An opened workspace: the one object through which a program reaches every store of it."""
 
+import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,9 +21,12 @@ if TYPE_CHECKING:
     from holdfast.queues import Message, Queue, Topic
     from holdfast.registry import AgentRegistry, ServerRegistry
     from holdfast.vault import SnapshotReport, Vault
+    from holdfast.vault.backing import Outcome
+    from holdfast.vault.sites import Site
     from holdfast.workflows import Run, Workflows
     from holdfast.workflows import Workflow as AnyWorkflow
     from holdfast.workflows.declarations import Declaration
+    from holdfast.workspace.settings import BackupKind
 
 
 Result = TypeVar("Result")
@@ -37,8 +41,10 @@ class Workspace:
     def __init__(self, layout: Layout, settings: Settings) -> None:
         self.layout = layout
         self.settings = settings
+        self.ask_passphrase: Callable[[], str | None] | None = None
         self._queues: dict[str, Queue] = {}
         self._topics: dict[str, Topic] = {}
+        self._sites: dict[str, Site] = {}
 
     @cached_property
     def registry(self) -> "AgentRegistry":
@@ -181,26 +187,79 @@ class Workspace:
     @cached_property
     def vault(self) -> "Vault":
         """The vault with this workspace's snapshots. Raises `NotFoundError` before the first."""
+        return self.vault_at(None)
+
+    def vault_at(self, destination: str | None) -> "Vault":
+        """The vault of a destination; the first one's when None. Raises `NotFoundError`.
+
+        An encrypted vault asks `ask_passphrase` when it needs one and has none.
+        """
         from holdfast.vault import Vault
 
-        return Vault.open(self.settings.backups)
+        return Vault(self.site(destination).open())
+
+    @property
+    def sites(self) -> "list[Site]":
+        """The destinations of this workspace's backups."""
+        return [self.site(each.name) for each in self.settings.destinations]
+
+    def site(self, destination: str | None) -> "Site":
+        """One destination by its name; the first of snapshots when None. Raises `NotFoundError`."""
+        from holdfast.vault.sites import Site
+
+        chosen = self.settings.destination(destination)
+        if chosen.name not in self._sites:
+            self._sites[chosen.name] = Site(self.layout, chosen, self.ask_passphrase)
+        return self._sites[chosen.name]
 
     def snapshot(self, **options: Any) -> "SnapshotReport":
         """Take a snapshot of the workspace and the home's settings; makes a vault if need be.
 
-        `options` are those of `holdfast.vault.Vault.snapshot`.
+        It goes to the first destination of snapshots. `options` are those of
+        `holdfast.vault.Vault.snapshot`.
         """
         from holdfast.vault import Vault
 
+        vault = Vault(self.site(None).make())
+        return vault.snapshot(**self._order(), **options)
+
+    def back_up(
+        self, to: Sequence[str] = (), *, kind: "BackupKind | None" = None, **options: Any
+    ) -> "list[Outcome]":
+        """Back the workspace up to all destinations, or to those named or of one `kind`.
+
+        What fails at one is in its outcome and does not keep the others back. `options` are those
+        of `holdfast.vault.Vault.snapshot`. Raises `NotFoundError` for an unknown name.
+        """
+        from holdfast.vault.backing import back_up
+        from holdfast.vault.create import Order
+
+        sites = [self.site(name) for name in to] if to else self._sites_of(kind)
+        return back_up(sites, Order(**self._order(), **options))
+
+    def _sites_of(self, kind: "BackupKind | None") -> "list[Site]":
+        """All destinations, or those of a kind; without one, archives and copies go beside."""
+        from holdfast.vault.sites import Site
+        from holdfast.workspace.settings import Destination
+
+        sites = [site for site in self.sites if kind in (None, site.destination.kind)]
+        if sites or kind not in ("archive", "copy"):
+            return sites or [self.site(None)]
+        folder = self.layout.backups.parent
+        name = "archives" if kind == "archive" else "copies"
+        beside = Destination(name=name, folder=folder, kind=kind, declared=False)
+        return [Site(self.layout, beside, self.ask_passphrase)]
+
+    def _order(self) -> dict[str, Any]:
         layout = self.layout
-        vault = Vault.create(self.settings.backups)
-        return vault.snapshot(
-            layout.root,
-            home=layout.home,
-            workspace_id=layout.id,
-            workspace_name=layout.name,
-            **options,
-        )
+        return {
+            "root": layout.root,
+            "home": layout.home,
+            "workspace_id": layout.id,
+            "workspace_name": layout.name,
+            "away": [each.folder for each in self.settings.destinations],
+            "point": secrets.token_hex(16),
+        }
 
     @cached_property
     def history(self) -> "History":

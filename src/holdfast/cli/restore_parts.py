@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, cast
 from holdfast.cli.terminal import Terminal
 
 if TYPE_CHECKING:
+    from holdfast.facade import Workspace
     from holdfast.recovery.components import ComponentReport, Kind
+    from holdfast.recovery.source import Source
     from holdfast.recovery.stores import StoreName
     from holdfast.vault import RestoreReport
 
 
 def restore_component(
     terminal: Terminal,
-    snapshot: str,
+    workspace: "Workspace",
+    source: "Source",
     agent: str | None,
     server: str | None,
     to: Path | None,
@@ -25,10 +28,7 @@ def restore_component(
     from holdfast.cli.restore import ask_to_replace
     from holdfast.recovery.components import find_component
     from holdfast.recovery.components import restore_component as carry_out
-    from holdfast.recovery.source import Source
 
-    workspace = terminal.open()
-    source = Source(workspace.vault, snapshot)
     kind: Kind = "agent" if agent is not None else "server"
     found = find_component(source, workspace.layout, kind, agent or server or "")
 
@@ -50,14 +50,17 @@ def restore_component(
 
 
 def restore_store(
-    terminal: Terminal, snapshot: str, store: str, *, dry_run: bool, yes: bool
+    terminal: Terminal,
+    workspace: "Workspace",
+    source: "Source",
+    store: str,
+    *,
+    dry_run: bool,
+    yes: bool,
 ) -> int:
     """Bring one store back; returns the exit status."""
-    from holdfast.recovery.source import Source
     from holdfast.recovery.stores import restore_store as carry_out
 
-    workspace = terminal.open()
-    source = Source(workspace.vault, snapshot)
     what = f"the {store} by those of snapshot {source.id[:12]}"
     if dry_run:
         plan = {"store": store, "snapshot": source.id, "dryRun": True}

@@ -27,11 +27,24 @@ class Terminal:
     folder: Path | None
     settings: tuple[str, ...] = ()
 
-    def open(self) -> "Workspace":
-        """The workspace this command works on. Raises `NotFoundError`, `UnreadableError`."""
+    def open(self, *, new_passphrase: bool = False) -> "Workspace":
+        """The workspace this command works on. Raises `NotFoundError`, `UnreadableError`.
+
+        A person at a terminal is asked for a passphrase that is needed; a new one twice.
+        """
         from holdfast.facade import open_workspace
 
-        return open_workspace(self.folder, self.settings)
+        workspace = open_workspace(self.folder, self.settings)
+        if sys.stdin is not None and sys.stdin.isatty():
+            workspace.ask_passphrase = lambda: str(
+                click.prompt(
+                    "Passphrase of the backups",
+                    hide_input=True,
+                    confirmation_prompt=new_passphrase,
+                    err=True,
+                )
+            )
+        return workspace
 
     def layout(self) -> "Layout":
         """Where everything of that workspace lies; its settings are not read."""

@@ -10,7 +10,7 @@ from msgspec import Meta
 from holdfast.errors import UsageError
 from holdfast.registry.checks import Problem
 from holdfast.registry.grouped import Groups, RegistryKind
-from holdfast.registry.service_entry import ServiceEntry
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 _KNOWN_KEYS = ("name", "path", "status", "description")
 

@@ -17,7 +17,8 @@ from holdfast.workspace.layers import (
     convert_layers,
     files_of,
     keys_of,
-    leaves,
+    look_up,
+    merge,
     read_file,
     unknown_keys,
 )
@@ -48,14 +49,17 @@ def values_of(layout: Layout, assignments: tuple[str, ...] = ()) -> list[Value]:
     """Every setting. Raises `UnreadableError`, `UsageError`."""
     layers = settings_layers(layout, assignments)
     convert_layers(layers, SettingsDocument)
-    strongest: dict[str, tuple[Any, Layer]] = {}
+    merged: dict[str, Any] = {}
     for layer in layers:
-        strongest |= {name: (data, layer) for name, data in leaves(layer.data)}
-    return [
-        Value(key, *strongest[key.name])
-        for key in keys_of(SettingsDocument)
-        if key.name in strongest
-    ]
+        merged = merge(merged, layer.data)
+    found = ((key, look_up(merged, key.name)) for key in keys_of(SettingsDocument))
+    return [Value(key, data, _origin(layers, key)) for key, data in found if data is not None]
+
+
+def _origin(layers: list[Layer], key: Key) -> Layer:
+    """The strongest layer that says something of the setting."""
+    said = [layer for layer in layers if look_up(layer.data, key.name) is not None]
+    return said[-1]
 
 
 def value_of(layout: Layout, name: str, assignments: tuple[str, ...] = ()) -> Value:

@@ -46,11 +46,13 @@ class _Part(NamedTuple):
 
 def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
     """Bring back what `wish` names; see `Vault.restore`."""
+    if not wish.dry_run:
+        repository.sealing.require_key()
     snapshot = Snapshot(repository, identity)
     index = Index()
     with ExitStack() as stack:
         chosen = list(_choose(snapshot, wish))
-        index.load(repository)
+        index.load(repository, without_key=True)
         reader = stack.enter_context(ChunkReader(repository, index))
         parts = []
         for entries, target, prefix in chosen:

@@ -78,7 +78,8 @@ class Restorer:
     _collection: Collection | None = None
 
     def __post_init__(self) -> None:
-        self._planner = Planner(self.target, self.reader.index, self.settled_before)
+        matches = self.reader.repository.sealing.matches
+        self._planner = Planner(self.target, self.reader.index, self.settled_before, matches)
 
     def plan(self, entries: Iterable[Entry]) -> list[Step]:
         """What would be done, in the entries' order."""

@@ -131,6 +131,16 @@ def merge(weaker: dict[str, Any], stronger: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def look_up(data: dict[str, Any], name: str) -> Any:
+    """What the setting `name` (dotted) has in `data`; None when it is not there."""
+    value: Any = data
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return None
+        value = value[part]
+    return value
+
+
 def leaves(data: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Each value that is no object, by its dotted name."""
     for key, value in data.items():

@@ -4,15 +4,18 @@ This is the one place that declares them: `config show`, the JSON Schema and the
 from it. Where values come from is `holdfast.workspace.layers`.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from holdfast.durable.files import Durability
+from holdfast.durable.names import check_identifier
 from holdfast.engines.urls import parse_url, url_for
+from holdfast.errors import NotFoundError, UsageError
 from holdfast.workspace.layers import Layer, convert_layers, read_layers
 from holdfast.workspace.layout import Layout
 
@@ -27,23 +30,91 @@ class Store(msgspec.Struct, frozen=True):
     ] = "process"
 
 
+BackupKind = Literal["snapshot", "archive", "copy"]
+
+
+class Destination(msgspec.Struct, frozen=True, kw_only=True):
+    """Where backups go: a folder, and how they are kept there.
+
+    `recipients` (age public keys) or a passphrase encrypt them. The private key to read them is
+    looked for in `identity` (a file) and in the system's keyring under the name `keyring`.
+    `elsewhere` is what the person says: that the folder is not in this house. `declared` tells
+    whether the settings name it; else it is the default.
+    """
+
+    name: str
+    folder: Path
+    kind: BackupKind = "snapshot"
+    recipients: tuple[str, ...] = ()
+    passphrase: bool = False
+    passphrase_file: Path | None = None
+    identity: Path | None = None
+    keyring: str | None = None
+    elsewhere: bool = False
+    declared: bool = True
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Everything that can be set for a workspace; `destinations` are those of its backups."""
+
+    workflows: Store
+    queues: Store
+    events: Store
+    destinations: tuple[Destination, ...]
+
+    @property
+    def vault(self) -> Destination:
+        """The first destination of snapshots: where one looks when none is named.
+
+        Raises `UsageError` when snapshots go nowhere.
+        """
+        for destination in self.destinations:
+            if destination.kind == "snapshot":
+                return destination
+        hint = "add one with: holdfast backup destinations add NAME FOLDER"
+        raise UsageError("no destination takes snapshots", hint=hint)
+
+    @property
+    def backups(self) -> Path:
+        """The folder of the vault. Raises `UsageError` when snapshots go nowhere."""
+        return self.vault.folder
+
+    def destination(self, name: str | None) -> Destination:
+        """The destination called `name`, or the vault's. Raises `NotFoundError`."""
+        if name is None:
+            return self.vault
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(each.name for each in self.destinations)
+        raise NotFoundError(f"no destination {name!r} (known: {known})")
+
+
+class DestinationEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
+    """A destination as people write it; paths are relative to the workspace."""
+
+    folder: str
+    name: str = ""
+    kind: BackupKind = "snapshot"
+    recipients: tuple[str, ...] = ()
+    passphrase: bool = False
+    passphrase_file: str | None = None
+    identity: str | None = None
+    keyring: str | None = None
+    elsewhere: bool = False
+
+
 class SettingsDocument(msgspec.Struct, frozen=True, rename="camel"):
     """``configs/holdfast.json``, and its siblings in the home; any key may be left out."""
 
     workflows: Annotated[Store, Meta(description="Where runs and their steps are kept.")]
     queues: Annotated[Store, Meta(description="Where messages are kept.")]
     events: Annotated[Store, Meta(description="Where streams of events are kept.")]
-    backups: Annotated[str, Meta(description="The folder of the vault; relative to the workspace.")]
+    backups: Annotated[
+        str | DestinationEntry | list[str | DestinationEntry],
+        Meta(description="Where backups go: a folder, or one or more destinations."),
+    ]
     format_version: Annotated[int, Meta(description="The version of this format.")] = 1
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """Everything that can be set for a workspace; `backups` is the folder of its vault."""
-
-    workflows: Store
-    queues: Store
-    events: Store
-    backups: Path
 
 
 def defaults(layout: Layout) -> dict[str, Any]:
@@ -66,12 +137,48 @@ def settings_layers(layout: Layout, assignments: Sequence[str] = ()) -> list[Lay
 
 def read_settings(layout: Layout, assignments: Sequence[str] = ()) -> Settings:
     """The settings of the workspace. Raises `UnreadableError`, `UsageError` for an unknown URL."""
-    chosen = convert_layers(settings_layers(layout, assignments), SettingsDocument)
+    layers = settings_layers(layout, assignments)
+    chosen = convert_layers(layers, SettingsDocument)
     for store in (chosen.workflows, chosen.queues, chosen.events):
         parse_url(store.url)
     return Settings(
         workflows=chosen.workflows,
         queues=chosen.queues,
         events=chosen.events,
-        backups=layout.root / chosen.backups,
+        destinations=_destinations(layout, layers, chosen),
     )
+
+
+def _destinations(
+    layout: Layout, layers: list[Layer], chosen: SettingsDocument
+) -> tuple[Destination, ...]:
+    if not any("backups" in layer.data for layer in layers[1:]):
+        return (Destination(name="backups", folder=layout.backups, declared=False),)
+    written = chosen.backups
+    entries = written if isinstance(written, list) else [written]
+    found = tuple(_destination(layout, entry, n) for n, entry in enumerate(entries, start=1))
+    names = [each.name for each in found]
+    if len(set(names)) < len(names):
+        raise UsageError("two destinations have one name", path=layout.settings)
+    return found
+
+
+def _destination(layout: Layout, entry: str | DestinationEntry, number: int) -> Destination:
+    if isinstance(entry, str):
+        entry = DestinationEntry(folder=entry)
+    name = entry.name or ("backups" if number == 1 else f"backups-{number}")
+    return Destination(
+        name=check_identifier(name, "destination's name"),
+        folder=_place(layout, entry.folder),
+        kind=entry.kind,
+        recipients=entry.recipients,
+        passphrase=entry.passphrase or entry.passphrase_file is not None,
+        passphrase_file=_place(layout, entry.passphrase_file) if entry.passphrase_file else None,
+        identity=_place(layout, entry.identity) if entry.identity else None,
+        keyring=entry.keyring,
+        elsewhere=entry.elsewhere,
+    )
+
+
+def _place(layout: Layout, written: str) -> Path:
+    return Path(os.path.normpath(layout.root / Path(written).expanduser()))
