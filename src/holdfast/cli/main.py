@@ -22,6 +22,7 @@ COMMANDS = {
     "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, diff, find, verify, forget."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
+    "undo": ("holdfast.cli.undo", "What a command or an agent's tool destroyed comes back."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
     "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),

@@ -1,9 +1,11 @@
 """What every command shares: its options, its output for people and programs, its errors."""
 
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,12 +26,26 @@ class Terminal:
 
     json: bool
     folder: Path | None
+    _scope: ExitStack = field(default_factory=ExitStack, compare=False)
 
     def open(self) -> "Workspace":
-        """The workspace this command works on. Raises `NotFoundError`, `UnreadableError`."""
+        """The workspace this command works on; from here on what it destroys is an undo point.
+
+        Raises `NotFoundError`, `UnreadableError`.
+        """
+        from holdfast.durable import points
         from holdfast.facade import open_workspace
 
-        return open_workspace(self.folder)
+        workspace = open_workspace(self.folder)
+        if points.current() is None:
+            line = shlex.join(["holdfast", *sys.argv[1:]])
+            self._scope.enter_context(workspace.point(line))
+        return workspace
+
+    def run(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        """Call the command's function; its undo point ends with it."""
+        with self._scope:
+            return function(self, **options)
 
     @property
     def for_people(self) -> bool:
@@ -114,7 +130,7 @@ def command(
     def declare(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
         def call(as_json: bool, workspace: Path | None, **options: Any) -> Any:
-            return function(Terminal(as_json, workspace), **options)
+            return Terminal(as_json, workspace).run(function, options)
 
         decorated = _JSON(_WORKSPACE(call))
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)

@@ -1,5 +1,6 @@
 """``holdfast workflows``: run, look at, resume, fork, signal and work off durable workflows."""
 
+import time
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,8 @@ from holdfast.errors import HoldfastError, NotFoundError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from holdfast.durable.quarantine import QuarantineEntry
+    from holdfast.facade import Workspace
     from holdfast.workflows import Run, RunInfo, StepInfo, Workflow, Workflows
 
 _STATUS = click.Choice(["queued", "running", "waiting", "succeeded", "failed", "cancelled"])
@@ -194,7 +197,11 @@ def worker(terminal: Terminal, files: tuple[Path, ...], poll: float, threads: in
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:
-    """Delete finished runs and their steps. Unfinished ones stay."""
+    """Delete finished runs and their steps. Unfinished ones stay.
+
+    A list of the runs with their steps' results goes to quarantine first, to be read with jq; the
+    runs themselves do not come back.
+    """
     seconds = older_than * 86_400
     if dry_run:
         with terminal.open().workflows as engine:
@@ -204,9 +211,39 @@ def prune(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> No
         return
     question = f"Delete the runs that finished more than {older_than:g} days ago for good?"
     terminal.require_consent(question, yes=yes)
-    with terminal.open().workflows as engine:
-        deleted = engine.prune(older_than=seconds)
-    terminal.emit({"deleted": deleted}, f"Deleted {deleted} run(s)")
+    workspace = terminal.open()
+    with workspace.workflows as engine:
+        began = time.monotonic()
+        entry = _keep_list(engine, workspace, seconds)
+        # No run that came of age meanwhile, as it is not in the list.
+        deleted = engine.prune(older_than=seconds + time.monotonic() - began + 0.001)
+    kept = f"; their list is in quarantine as {entry.id}" if entry else ""
+    terminal.emit(
+        {"deleted": deleted, "quarantine": entry.id if entry else None},
+        f"Deleted {deleted} run(s){kept}",
+    )
+
+
+def _keep_list(
+    engine: "Workflows", workspace: "Workspace", older_than: float
+) -> "QuarantineEntry | None":
+    """Put what is known of the runs to be deleted in quarantine, as JSON Lines."""
+    from holdfast.durable import points
+    from holdfast.durable.journal import JournalWriter
+
+    doomed = engine.prunable(older_than=older_than)
+    if not doomed:
+        return None
+    path = workspace.layout.state / "pruned-runs.jsonl"
+    writer = JournalWriter(path, durability="power")
+    try:
+        for run in doomed:
+            steps = [msgspec.to_builtins(step) for step in engine.steps(run.id)]
+            writer.append(msgspec.json.encode({"run": msgspec.to_builtins(run), "steps": steps}))
+    finally:
+        writer.close()
+    with points.unrecorded():  # putting the list back would undo nothing
+        return workspace.quarantine.take(path, reason=f"list of {len(doomed)} pruned runs")
 
 
 def _workflow_of(target: str) -> "Workflow[..., Any]":

@@ -19,7 +19,8 @@ HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig
 
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
-    WORKSPACE: (".holdfast/quarantine", ".holdfast/locks"),  # about this machine's present
+    # About this machine's present.
+    WORKSPACE: tuple(f".holdfast/{each}" for each in ("quarantine", "locks", "points", "schedule")),
     HOME: (".claude/.credentials.json",),  # a secret, which must not be stored in clear
 }
 
