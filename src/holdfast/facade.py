@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from holdfast.history import History
     from holdfast.logs import Logger
     from holdfast.queues import Queue
-    from holdfast.registry import AgentRegistry
+    from holdfast.registry import AgentRegistry, ServerRegistry
     from holdfast.vault import SnapshotReport, Vault
     from holdfast.workflows import Workflows
     from holdfast.workflows.declarations import Declaration
@@ -49,6 +49,19 @@ class Workspace:
             locks=layout.locks,
             quarantine=layout.quarantine,
             search_roots=(Path.cwd(), layout.root, layout.home),
+        )
+
+    @cached_property
+    def servers(self) -> "ServerRegistry":
+        """The server registry, ``configs/mcp/mcp-registry.json``."""
+        from holdfast.registry import ServerRegistry
+
+        layout = self.layout
+        return ServerRegistry(
+            layout.server_registry,
+            generations=layout.generations,
+            locks=layout.locks,
+            quarantine=layout.quarantine,
         )
 
     @cached_property

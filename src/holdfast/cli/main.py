@@ -16,6 +16,7 @@ COMMANDS = {
     "adopt": ("holdfast.cli.workspace", "Take an existing folder as a workspace; nothing moves."),
     "status": ("holdfast.cli.status", "Everything at a glance, and what to do next."),
     "agents": ("holdfast.cli.agents", "The agent registry: list, add, change, discover."),
+    "servers": ("holdfast.cli.servers", "MCP servers: import, sync, verify, watch."),
     "workflows": ("holdfast.cli.workflows", "Durable workflows: run, list, show, resume."),
     "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
     "events": ("holdfast.cli.events", "The event log: append, read, follow, list streams."),

@@ -12,6 +12,7 @@ import shutil
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -49,13 +50,14 @@ def write_atomic(
     durability: Durability = "power",
     mode: int | None = None,
     exclusive: bool = False,
+    check: Callable[[], object] | None = None,
 ) -> None:
     """Replace `path` by `data` so that any reader, at any time, sees the old or the new whole.
 
     A symbolic link is kept and its target replaced. Without `mode` an existing file keeps its
     permissions (and its owner, where the system lets us), a new one follows the umask; with it the
     file gets exactly `mode`. With `exclusive` an existing file or link raises `ConflictError` and
-    stays as it is.
+    stays as it is. `check` is called right before the replacement; what it raises prevents it.
 
     Raises `StorageError` when the disk refuses. The old content is then untouched, unless only
     the last step failed, the sync of the folder: then the new content is there, unacknowledged.
@@ -66,6 +68,8 @@ def write_atomic(
         temporary = temporary_beside(target)
         _write_new(temporary, data, durability, mode, None if exclusive else _status_of(target))
         fault_point("files.temporary.written")
+        if check is not None:
+            check()
         (rename_exclusively if exclusive else replace)(temporary, target)
     except BaseException as error:
         if temporary is not None:

@@ -54,11 +54,13 @@ class RegistryKind:
     """What tells one registry from another.
 
     `root_key` is the key of the groups in the file, `name` that of its lock and its generations,
-    `command` the command people use it with, `schema` the whole document as a msgspec type.
+    `noun` what an entry is called, `command` the command people use it with, `schema` the whole
+    document as a msgspec type.
     """
 
     root_key: str
     name: str
+    noun: str
     command: str
     schema: type[msgspec.Struct]
 
