@@ -229,6 +229,14 @@ class PointLog:
         found = [point for point in points if point is not None]
         return sorted(found, key=lambda point: (point.header.started_at, point.id))
 
+    def newest(self, source: str) -> Point | None:
+        """The newest point of this source; None when there is none."""
+        for name in reversed(self._names()):
+            point = self._read(name)
+            if point is not None and point.header.source == source:
+                return point
+        return None
+
     def get(self, point_id: str) -> Point:
         """One point, by its id or the end of it. Raises `NotFoundError`, `UnreadableError`."""
         check_identifier(point_id, "point id")

@@ -14,6 +14,9 @@ from holdfast.vault.excludes import excludes_for
 
 WORKSPACE, HOME = "workspace", "home"
 
+UNDO = "undo"
+"""The tag of snapshots that are undo points; no retention rule forgets them, their points do."""
+
 HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig", ".mcp.json")
 """What is taken of a home: how the person's shell, git and agents are set up."""
 

@@ -21,6 +21,25 @@ class Store(msgspec.Struct, frozen=True):
     durability: Durability = "process"
 
 
+class Undo(msgspec.Struct, frozen=True, rename="camel", forbid_unknown_fields=True):
+    """How long undo points are kept, and how many snapshots for those of agents' tools."""
+
+    keep_days: float = 30
+    keep_snapshots: int = 200
+
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One job of the schedule, or what differs from the default one of that name.
+
+    `when` is five cron fields (local time) or ``change`` (of a file in configs/); `run` are lists
+    of arguments of ``holdfast``, run one after the other until one fails.
+    """
+
+    when: str | None = None
+    run: tuple[tuple[str, ...], ...] | None = None
+    enabled: bool | None = None
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set for a workspace; `backups` is the folder of its vault."""
 
@@ -28,6 +47,8 @@ class Settings(msgspec.Struct, frozen=True):
     queues: Store
     events: Store
     backups: Path
+    undo: Undo = Undo()
+    schedule: dict[str, Job] = {}
 
 
 class _SettingsFile(msgspec.Struct, frozen=True, rename="camel"):
@@ -38,6 +59,8 @@ class _SettingsFile(msgspec.Struct, frozen=True, rename="camel"):
     queues: Store | None = None
     events: Store | None = None
     backups: str | None = None
+    undo: Undo = Undo()
+    schedule: dict[str, Job] = {}
 
 
 def read_settings(layout: Layout) -> Settings:
@@ -51,6 +74,8 @@ def read_settings(layout: Layout) -> Settings:
         queues=chosen.queues or Store(url_for("file", layout.queues)),
         events=chosen.events or Store(url_for("sqlite", layout.database)),
         backups=layout.root / chosen.backups if chosen.backups else layout.backups,
+        undo=chosen.undo,
+        schedule=chosen.schedule,
     )
     for store in (settings.workflows, settings.queues, settings.events):
         parse_url(store.url)
