@@ -25,6 +25,7 @@ COMMANDS = {
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "undo": ("holdfast.cli.undo", "What a command or an agent's tool destroyed comes back."),
     "guard": ("holdfast.cli.guard", "Undo points before an agent's tool runs: install, status."),
+    "schedule": ("holdfast.cli.schedule", "Jobs by the clock and on change; the watcher."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
     "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),

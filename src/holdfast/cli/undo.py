@@ -28,6 +28,7 @@ _COLUMNS = {"id": "Point", "startedAt": "Made", "source": "By", "command": "Comm
 )
 @click.argument("point", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the points, newest first.")
+@click.option("--expire", is_flag=True, help="Forget points older than the settings keep them.")
 @click.option("--only", "paths", multiple=True, metavar="PATH", help="Only this, of a tool's.")
 @click.option("--new", is_flag=True, help="Take also away what the tool made.")
 @click.option("--changed-since", is_flag=True, help="Also files that changed after the tool.")
@@ -37,6 +38,7 @@ def undo(
     terminal: Terminal,
     point: str | None,
     listing: bool,
+    expire: bool,
     paths: tuple[str, ...],
     new: bool,
     changed_since: bool,
@@ -49,7 +51,7 @@ def undo(
     agent runs, once 'holdfast guard install' was run. What an undo replaces or takes away is kept
     in a point of its own: undo that one to go back again.
     """
-    from holdfast.upkeep.undo import list_points
+    from holdfast.upkeep.undo import expire_points, list_points
     from holdfast.upkeep.undo import undo as carry_out
     from holdfast.upkeep.undo_parts import Choice
 
@@ -59,6 +61,10 @@ def undo(
             raise UsageError("--list stands alone")
         rows = [_row(each) for each in list_points(workspace)]
         terminal.emit_rows(rows, _COLUMNS, empty="No undo points.")
+        return 0
+    if expire:
+        gone = expire_points(workspace)
+        terminal.emit({"expired": [each.id for each in gone]}, f"{len(gone)} point(s) forgotten")
         return 0
 
     def ask(plan: "UndoReport") -> None:

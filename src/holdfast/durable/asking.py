@@ -12,6 +12,10 @@ import sys
 import time
 from contextlib import suppress
 
+TYPE_CHECKING = False  # typing takes longer to import than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 LOCK_NAME = "watcher.lock"
 _ASK, _TAKEN, _SAID = ".ask", ".taken", ".said"
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -151,8 +155,3 @@ def _wait(is_done: "Callable[[], bool]", folder: str, seconds: float) -> bool:
         time.sleep(pause)
         pause = min(pause * 1.1, 0.02)
     return True
-
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable

@@ -105,14 +105,21 @@ def _can_be_kept(file: Path, workspace: "Workspace") -> bool:
 
 
 def _snapshot(workspace: "Workspace", clean: str | None) -> str:
-    if clean is not None:
-        try:
-            return workspace.vault.resolve(clean)
-        except HoldfastError:
-            pass  # forgotten meanwhile
+    from holdfast.guard import fingerprint
     from holdfast.vault.coverage import UNDO
 
+    if clean is not None and _is_there(workspace, clean):
+        return clean
+    layout = workspace.layout
+    note = layout.schedule / "guarded.json"
+    seen = fingerprint.look(layout.root, layout.home, workspace.settings.backups, LIVELY)
+    if seen is not None:
+        known = fingerprint.recall(note, seen)
+        if known is not None and _is_there(workspace, known):
+            return known
     report = workspace.snapshot(tags=[UNDO], excludes=LIVELY, unless_unchanged=True)
+    if seen is not None:
+        fingerprint.remember(note, report.snapshot.id, seen)
     if report.snapshot.problems:
         problem = report.snapshot.problems[0]
         more = f" and {len(report.snapshot.problems) - 1} more" * (
@@ -120,6 +127,13 @@ def _snapshot(workspace: "Workspace", clean: str | None) -> str:
         )
         workspace.logger("guard").warning(f"not guarded: {problem.path}: {problem.reason}{more}")
     return report.snapshot.id
+
+
+def _is_there(workspace: "Workspace", snapshot: str) -> bool:
+    try:
+        return workspace.vault.resolve(snapshot) == snapshot
+    except HoldfastError:
+        return False  # forgotten meanwhile, or the vault is not as it was
 
 
 def _had_no_effect(before: "Point", part: KeptSnapshot) -> bool:

@@ -13,6 +13,7 @@ from holdfast.durable.trees import walk
 from holdfast.engines.urls import parse_url
 from holdfast.errors import HoldfastError, NotFoundError, UnreadableError
 from holdfast.facade import Workspace
+from holdfast.schedule.overview import Overview, overview
 from holdfast.workspace.creation import missing_parts
 from holdfast.workspace.layout import Layout
 from holdfast.workspace.settings import Store
@@ -50,7 +51,7 @@ class StoreStatus(msgspec.Struct, rename="camel"):
 
 
 class Status(msgspec.Struct, rename="camel"):
-    """The whole workspace; healthy when no store is unreadable."""
+    """The whole workspace; healthy when all stores can be read and no job failed."""
 
     workspace: str
     home: str
@@ -58,6 +59,7 @@ class Status(msgspec.Struct, rename="camel"):
     stores: list[StoreStatus]
     unprotected: list[str]
     next: list[str]
+    schedule: Overview
 
 
 class _Backups(msgspec.Struct):
@@ -88,13 +90,15 @@ def workspace_status(workspace: Workspace) -> Status:
         if _is_inside(store.location, layout.root):
             store.backed_up, store.proven = backups.newest, backups.proven
     stores.append(backups.status)
+    schedule = overview(workspace)
     return Status(
         workspace=str(layout.root),
         home=str(layout.home),
-        healthy=all(store.health != "unreadable" for store in stores),
+        healthy=schedule.healthy and all(store.health != "unreadable" for store in stores),
         stores=stores,
         unprotected=list(_unprotected(layout, stores, backups)),
         next=list(_next_commands(layout, stores, backups)),
+        schedule=schedule,
     )
 
 

@@ -11,6 +11,7 @@ from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
 from holdfast.upkeep.undo_parts import Choice, Step, Undoer
 from holdfast.upkeep.undo_snapshots import SnapshotUndoer
+from holdfast.vault.coverage import UNDO
 
 Consent = Callable[["UndoReport"], None]
 """Called with the plan before anything is changed; whatever it raises ends the undo there."""
@@ -86,6 +87,26 @@ def undo(
     return msgspec.structs.replace(
         plan, dry_run=False, problems=problems, made=made.id if made.begun else None
     )
+
+
+def expire_points(workspace: Workspace) -> list[Point]:
+    """Forget the points older than the settings keep them, and the snapshots of only those."""
+    seconds = workspace.settings.undo.keep_days * 86_400
+    gone = workspace.points.expire(older_than=seconds)
+    named = {_snapshot(point) for point in workspace.points.list()}
+    doomed = {_snapshot(point) for point in gone} - named
+    try:
+        vault = workspace.vault
+    except NotFoundError:
+        return gone
+    ours = {info.id for info in vault.snapshots() if UNDO in info.tags and info.damage is None}
+    if forgotten := sorted(doomed & ours):
+        vault.forget(forgotten)
+    return gone
+
+
+def _snapshot(point: Point) -> str:
+    return next((part.snapshot for part in point.parts if isinstance(part, KeptSnapshot)), "")
 
 
 Undoers = Sequence[Undoer | SnapshotUndoer]
