@@ -220,6 +220,8 @@ class PointLog:
         """
         moment = datetime.now(UTC)
         identity = f"{moment:%Y%m%d-%H%M%S}-{key or secrets.token_hex(4)}"
+        if key and os.path.lexists(long_path(self.root / identity)):
+            identity += secrets.token_hex(4)
         header = Header(identity, command[:_LONGEST_COMMAND], moment, source, undoes)
         return OpenPoint(self.root / identity, header, self.durability)
 

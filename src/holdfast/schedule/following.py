@@ -1,5 +1,14 @@
-"""The stream of changes below some folders, from the system or, where it has none, by looking."""
+"""The stream of changes below some folders, from the system or, where it has none, by looking.
 
+Linux gives a user a limited number of watches. watchfiles says so when it starts, but not when a
+folder made later gets none, so that is tried here: a watcher that is blind must not say that
+nothing changed.
+"""
+
+import ctypes
+import errno
+import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,7 +19,7 @@ _DEBOUNCE = 100  # ms: for how long changes are gathered when they do not stop
 _TICK = 500  # ms: how often nothing is reported
 _POLL = 30_000  # ms between two looks at the whole tree
 
-_LIMITS = ("watch limit", "too many open files", "inotify", "no space left on device")
+_IN_CREATE = 0x100
 
 
 class Batch(NamedTuple):
@@ -20,29 +29,38 @@ class Batch(NamedTuple):
     exact: bool
 
 
+class _BlindError(Exception):
+    """There are folders that the system does not watch."""
+
+
 def follow(
     roots: Sequence[Path], stop: threading.Event, warn: Callable[[str], None]
 ) -> Iterator[Batch]:
     """Batches of changes below `roots` until `stop` is set; empty ones when nothing happens.
 
-    When the system's watches run out, the trees are looked through instead, which is told to
-    `warn` and is not exact.
+    When the system's watches run out, the trees are looked through instead. That, and folders that
+    may not be looked into, is told to `warn`, and then nothing is exact any more.
     """
+    instead = f"looking through the tree every {_POLL // 1000} s instead"
     try:
-        yield from _watch(roots, stop, poll=False)
-    except (OSError, RuntimeError) as error:
-        if not any(word in str(error).lower() for word in _LIMITS):
+        yield from _watch(roots, stop, exact=True)
+    except PermissionError as error:
+        warn(f"not all folders can be watched ({error}); the guard's hook looks for itself")
+        yield from _watch(roots, stop, exact=False)
+    except (_BlindError, OSError) as error:
+        if not _is_limit(error):
             raise
         warn(
-            f"the system gives no more watches ({error}): looking through the tree every "
-            f"{_POLL // 1000} s instead, and the guard's hook looks for itself; raise the "
-            "limit with: sudo sysctl fs.inotify.max_user_watches=1048576"
+            f"the system gives no more watches: {instead}, and the guard's hook looks for itself; "
+            "raise the limit with: sudo sysctl fs.inotify.max_user_watches=1048576"
         )
-        yield from _watch(roots, stop, poll=True)
+        yield from _watch(roots, stop, exact=False, poll=True)
 
 
-def _watch(roots: Sequence[Path], stop: threading.Event, *, poll: bool) -> Iterator[Batch]:
-    from watchfiles import watch
+def _watch(
+    roots: Sequence[Path], stop: threading.Event, *, exact: bool, poll: bool = False
+) -> Iterator[Batch]:
+    from watchfiles import Change, watch
 
     stream = watch(
         *roots,
@@ -55,7 +73,39 @@ def _watch(roots: Sequence[Path], stop: threading.Event, *, poll: bool) -> Itera
         raise_interrupt=True,
         force_polling=poll,
         poll_delay_ms=_POLL,
-        ignore_permission_denied=True,
+        ignore_permission_denied=not exact,  # it would keep silent about the limit too
     )
     for changes in stream:
-        yield Batch([path for _, path in changes], exact=not poll)
+        made = any(
+            change is Change.added and os.path.isdir(path)  # noqa: PTH112  for every change
+            for change, path in changes
+        )
+        if exact and made and _watches_ran_out(roots[0]):
+            raise _BlindError
+        yield Batch([path for _, path in changes], exact)
+
+
+def _is_limit(error: Exception) -> bool:
+    return isinstance(error, _BlindError) or "watch limit" in str(error).lower()
+
+
+if sys.platform == "linux":
+
+    def _watches_ran_out(folder: Path) -> bool:
+        """Whether the system refuses one more watch."""
+        library = ctypes.CDLL(None, use_errno=True)
+        descriptor = library.inotify_init()
+        if descriptor < 0:
+            return ctypes.get_errno() in (errno.EMFILE, errno.ENFILE)
+        try:
+            watch = library.inotify_add_watch(descriptor, os.fsencode(folder), _IN_CREATE)
+            return bool(watch < 0 and ctypes.get_errno() == errno.ENOSPC)
+        finally:
+            os.close(descriptor)
+
+else:
+
+    def _watches_ran_out(folder: Path) -> bool:
+        """Other systems watch a whole tree at once."""
+        del folder
+        return False

@@ -65,20 +65,33 @@ class Watcher:
         self._home_seen = self._look_home()
         self._saved_at = 0.0  # of configuration: when it last changed, and was not saved yet
         self._looked_at = 0.0
+        self._answering: Lock | None = None
         self._child: subprocess.Popen[bytes] | None = None
 
     def run(self, stop: threading.Event) -> None:
         """Watch until `stop` is set."""
         make_folder(self._state, private=True)
-        with Lock(self._state / asking.LOCK_NAME, purpose="watch the workspace", timeout=0.5):
-            asking.sweep(str(self._state), older_than=0.0)
+        one = self._workspace.layout.locks / "watch.lock"
+        with Lock(one, purpose="watch the workspace", timeout=0.5):
+            asking.sweep(str(self._state), older_than=60.0)
             try:
                 for batch in follow(self._roots(), stop, self._warn):
+                    self._offer_answers(batch.exact)
                     self._take(batch)
                     self._do_what_is_due()
             finally:
+                self._offer_answers(False)
                 if self._child is not None:
                     self._child.wait()  # it holds its own lock; let it end what it began
+
+    def _offer_answers(self, exact: bool) -> None:
+        """Answer the guard's hook as long as nothing is missed; else it had better look itself."""
+        if exact and self._answering is None:
+            self._answering = Lock(self._state / asking.LOCK_NAME, purpose="answer the guard")
+            self._answering.acquire()
+        elif not exact and self._answering is not None:
+            self._answering.release()
+            self._answering = None
 
     def _roots(self) -> list[Path]:
         """What is followed: the workspace, and Claude Code's folder in the home."""
@@ -100,8 +113,8 @@ class Watcher:
             changed = [self._home / name for name in HOME_ITEMS if self._differs(home, name)]
             self._home_seen, self._clean = home, None
             self._raise_alarms(changed)
-        for path in asked:
-            self._reply(path, exact=batch.exact)
+        for path in sorted(set(asked), key=_age):
+            self._reply(path)
 
     def _note(self, path: str) -> None:
         place = Path(path)
@@ -119,13 +132,13 @@ class Watcher:
             return
         self._clean = None
 
-    def _reply(self, path: str, *, exact: bool) -> None:
+    def _reply(self, path: str) -> None:
         try:
             question = asking.accept(path)
             if question is None:
                 return
-            reply = self._answer(self._root, question, self._clean if exact else None)
-            self._clean = reply.snapshot if exact else None
+            reply = self._answer(self._root, question, self._clean)
+            self._clean = reply.snapshot
             asking.answer(path, reply.output)
         except OSError as error:
             self._warn(f"a question of the guard was not answered: {error}")
@@ -179,6 +192,14 @@ def _is_lively(path: Path) -> bool:
     """Whether Claude Code itself writes the path (relative to the home) at every step."""
     parts = path.parts
     return len(parts) > 1 and parts[0] == ".claude" and parts[1] in _LIVELY
+
+
+def _age(path: str) -> int:
+    """When a question was put, so that the end of one tool comes before the start of the next."""
+    try:
+        return os.stat(path).st_mtime_ns  # noqa: PTH116  a plain string
+    except OSError:
+        return 0
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
