@@ -11,7 +11,7 @@ from benchmarks.cases import Case, Suite
 from benchmarks.environment import SCRATCH
 from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
-from benchmarks.suites import logs, queues, registry, snapshots, startup, workflows
+from benchmarks.suites import guard, logs, queues, registry, snapshots, startup, workflows
 from benchmarks.table import print_table
 
 SUITES: dict[str, Suite] = {
@@ -21,6 +21,7 @@ SUITES: dict[str, Suite] = {
     "registry": registry.cases,
     "logs": logs.cases,
     "snapshots": snapshots.cases,
+    "guard": guard.cases,
 }
 
 
