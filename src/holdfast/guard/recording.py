@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from holdfast.durable.files import make_folder
 from holdfast.durable.names import is_within, long_path
 from holdfast.durable.points import KeptSnapshot, PointLog
 from holdfast.errors import HoldfastError, RefusedError
@@ -19,15 +20,6 @@ from holdfast.guard.calls import ToolCall, parse
 if TYPE_CHECKING:
     from holdfast.durable.points import Point
     from holdfast.facade import Workspace
-
-LIVELY = tuple(
-    f"/.claude/{name}"
-    for name in (
-        *("projects/", "shell-snapshots/", "session-env/", "file-history/", "todos/", "tasks/"),
-        *("debug/", "statsig/", "telemetry/", "cache/", "ide/", "plugins/cache/", "history.jsonl"),
-    )
-)
-"""What Claude Code itself writes at every step; ordinary snapshots hold it, the guard's do not."""
 
 _LARGEST_KEPT = 64 << 20  # bytes of one file kept by itself
 
@@ -106,18 +98,21 @@ def _can_be_kept(file: Path, workspace: "Workspace") -> bool:
 
 def _snapshot(workspace: "Workspace", clean: str | None) -> str:
     from holdfast.guard import fingerprint
-    from holdfast.vault.coverage import UNDO
+    from holdfast.vault.coverage import LIVELY, UNDO
 
     if clean is not None and _is_there(workspace, clean):
         return clean
     layout = workspace.layout
+    for folder in (layout.points, layout.schedule):
+        make_folder(folder, private=True)  # now, so that making it later is no change
     note = layout.schedule / "guarded.json"
-    seen = fingerprint.look(layout.root, layout.home, workspace.settings.backups, LIVELY)
+    excludes = [f"/.claude/{name}" for name in LIVELY]
+    seen = fingerprint.look(layout.root, layout.home, workspace.settings.backups, excludes)
     if seen is not None:
         known = fingerprint.recall(note, seen)
         if known is not None and _is_there(workspace, known):
             return known
-    report = workspace.snapshot(tags=[UNDO], excludes=LIVELY, unless_unchanged=True)
+    report = workspace.snapshot(tags=[UNDO], excludes=excludes, unless_unchanged=True)
     if seen is not None:
         fingerprint.remember(note, report.snapshot.id, seen)
     if report.snapshot.problems:

@@ -20,7 +20,7 @@ from holdfast.durable.locks import Lock
 from holdfast.durable.names import is_within
 from holdfast.facade import Workspace
 from holdfast.schedule.following import Batch, follow
-from holdfast.vault.coverage import HOME_ITEMS
+from holdfast.vault.coverage import HOME_ITEMS, LIVELY
 from holdfast.workspace.layout import STATE_FOLDER
 
 _LOOK_EVERY = 30.0  # seconds between two looks at what is due
@@ -182,16 +182,10 @@ class Watcher:
         self._say(text)
 
 
-_LIVELY = (
-    *("projects", "shell-snapshots", "session-env", "file-history", "todos", "tasks", "debug"),
-    *("statsig", "telemetry", "cache", "ide", "history.jsonl"),
-)
-
-
 def _is_lively(path: Path) -> bool:
     """Whether Claude Code itself writes the path (relative to the home) at every step."""
     parts = path.parts
-    return len(parts) > 1 and parts[0] == ".claude" and parts[1] in _LIVELY
+    return len(parts) > 1 and parts[0] == ".claude" and parts[1] in LIVELY
 
 
 def _age(path: str) -> int:

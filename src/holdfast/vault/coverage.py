@@ -20,6 +20,12 @@ UNDO = "undo"
 HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig", ".mcp.json")
 """What is taken of a home: how the person's shell, git and agents are set up."""
 
+LIVELY = (
+    *("projects", "shell-snapshots", "session-env", "sessions", "file-history", "todos", "tasks"),
+    *("backups", "debug", "statsig", "telemetry", "cache", "ide", "history.jsonl"),
+)
+"""What Claude Code itself writes in ``.claude/`` at every step; undo points leave it out."""
+
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
     # About this machine's present.
