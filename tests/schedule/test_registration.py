@@ -20,8 +20,8 @@ from tests.schedule.conftest import Chosen
 ODD = Entry(
     "holdfast-odd-1a2b3c4d",
     "Holdfast: keep 100 % of it",
-    ("/opt/py thon/bin/python", "-P", "-m", "holdfast", "-w", '/home/o\'neil/50% "new" $x\\y'),
-    Path("/home/o'neil"),
+    ("/opt/py thon/bin/python", "-P", "-m", "holdfast", "-w", '/Users/o\'neil/50% "new" $x\\y'),
+    Path("/Users/o'neil"),
 )
 
 
@@ -53,7 +53,7 @@ def test_systemd_takes_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_systemd_words_are_quoted(tmp_path: Path) -> None:
     files = systemd.plan(ODD, tmp_path).files
     service = next(content for path, content in files.items() if path.suffix == ".service").decode()
-    assert r'''"/home/o'neil/50%% \"new\" $$x\\y"''' in service
+    assert r'''"/Users/o'neil/50%% \"new\" $$x\\y"''' in service
     assert '"/opt/py thon/bin/python"' in service
 
 
