@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from holdfast import logs, workflows
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.clients"]
 
 SOURCE = Path(__file__).parent.parent / "src"
 

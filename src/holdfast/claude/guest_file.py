@@ -95,6 +95,10 @@ class GuestFile:
             raise UnreadableError("a folder is where the file belongs", path=self.path)
         return read_bytes(self.path)
 
+    def check(self, content: bytes) -> None:
+        """Raise `UnreadableError` unless `content` could be this file."""
+        parse_object(content, self.path)
+
     def plan(self, changes: Sequence[Change]) -> Edit:
         """What `edit` would do, without doing it. Raises as `read` (but makes a missing file)."""
         return self._edit_of(self._present(), changes)
@@ -213,8 +217,8 @@ class GuestFile:
             )
 
 
-def value_at(content: bytes, keys: Keys) -> Any:
-    """The value at `keys` in the JSON object `content`; None when there is none.
+def value_at(content: bytes, keys: Keys, *, missing: Any = None) -> Any:
+    """The value at `keys` in the JSON object `content`; `missing` when there is none.
 
     Only the objects on the way are looked at, so it is fast in a large file. Raises
     `NotPlainError` when one of them is not well-formed or has a key twice.
@@ -224,7 +228,7 @@ def value_at(content: bytes, keys: Keys) -> Any:
     for key in keys:
         member = next((each for each in members_of(text, start, end) if each.key == key), None)
         if member is None:
-            return None
+            return missing
         start, end = member.value_start, member.value_end
     return parse_value(text[start:end])
 

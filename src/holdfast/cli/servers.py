@@ -6,6 +6,7 @@ import click
 import msgspec
 
 from holdfast.claude.masking import mask
+from holdfast.cli.server_clients import import_, put_back_, sync, verify, watch
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import UsageError
 
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from holdfast.registry import Server
-    from holdfast.registry.clients.syncing import SyncedFile
 
 _COLUMNS = {"id": "Name", "group": "Group", "type": "Type", "status": "Status", "what": "Starts"}
 
@@ -21,6 +21,10 @@ _COLUMNS = {"id": "Name", "group": "Group", "type": "Type", "status": "Status", 
 @click.group()
 def servers() -> None:
     """The MCP servers: register, import and sync, verify, watch the clients' files."""
+
+
+for _command in (import_, sync, verify, watch, put_back_):
+    servers.add_command(_command)
 
 
 @command(
@@ -132,90 +136,29 @@ def undo(terminal: Terminal, generation: int | None) -> None:
 
 @command(
     servers,
-    "import",
+    "set",
     examples=[
-        "holdfast servers import",
-        "holdfast servers import --from desktop --dry-run",
-        "holdfast servers import --from old/.mcp.json --replace",
+        "holdfast servers set financial status=active",
+        "holdfast servers set tracker 'clients=[\"code\"]' group=staging",
+        "holdfast servers set tracker description=null",
     ],
 )
-@click.option("--from", "source", metavar="CLIENT|FILE", help="code, desktop or a file; else both.")
-@click.option("--group", default="production", show_default=True)
-@click.option("--replace", is_flag=True, help="Also take what is registered with other settings.")
-@click.option("--dry-run", is_flag=True, help="Show what would be registered, change nothing.")
-def import_(
-    terminal: Terminal, source: str | None, group: str, replace: bool, dry_run: bool
-) -> None:
-    """Register the servers that Claude Code (all scopes), Claude Desktop or a file knows."""
-    from holdfast.registry.clients.importing import import_servers
-
-    workspace = terminal.open()
-    report = import_servers(
-        workspace.servers, workspace.layout, source, group=group, replace=replace, dry_run=dry_run
-    )
-    for note in report.notes:
-        terminal.note(f"note: {note}")
-    lines = [f"+ {name}" for name in report.added] + [f"~ {name}" for name in report.replaced]
-    lines += [f"! {name}: registered with other settings (--replace)" for name in report.different]
-    counts = f"{len(report.added)} new, {len(report.unchanged)} unchanged"
-    lines.append(counts + (" (nothing was written)" if dry_run else ""))
-    terminal.emit({"dryRun": dry_run, **msgspec.to_builtins(report)}, "\n".join(lines))
+@click.argument("name")
+@click.argument("changes", metavar="KEY=VALUE...", nargs=-1, required=True)
+def set_(terminal: Terminal, name: str, changes: tuple[str, ...]) -> None:
+    """Change keys of a server. group=… moves it; a value is JSON if it can be; null removes."""
+    values = {key: _value(text) for key, text in _pairs(changes).items()}
+    server = terminal.open().servers.update(name, **values)
+    _warn_of_secrets(terminal, server)
+    facts = _facts(server)
+    terminal.emit(facts, lambda: _card(facts))
 
 
-@command(
-    servers,
-    "sync",
-    examples=[
-        "holdfast servers sync --dry-run",
-        "holdfast servers sync --to code",
-        "holdfast servers sync --to code --scope project",
-    ],
-)
-@click.option("--to", metavar="CLIENT", help="code or desktop; else every client installed.")
-@click.option(
-    "--scope",
-    type=click.Choice(["user", "local", "project"]),
-    default="user",
-    show_default=True,
-    help="Which of Claude Code's scopes.",
-)
-@click.option("--dry-run", is_flag=True, help="Show the differences, change nothing.")
-def sync(terminal: Terminal, to: str | None, scope: Any, dry_run: bool) -> None:
-    """Write the registered servers into the clients' files, key by key.
-
-    Everything else in them stays byte for byte. The bytes before are kept: see put-back.
-    """
-    from holdfast.registry.clients.syncing import sync_servers
-
-    workspace = terminal.open()
-    report = sync_servers(workspace.servers, workspace.layout, to, scope=scope, dry_run=dry_run)
-    for file in report.files:
-        for note in file.notes:
-            terminal.note(f"note: {file.client}: {note}")
-    lines = [line for file in report.files for line in _lines_of(file)]
-    if dry_run:
-        lines.append("(nothing was written)")
-    terminal.emit(report, "\n".join(lines))
-
-
-def _lines_of(file: "SyncedFile") -> "Sequence[str]":
-    if not file.differences:
-        return [f"{file.path}: up to date"]
-    marks = {"added": "+", "changed": "~", "removed": "-"}
-    lines = [f"{file.path}:"]
-    for each in file.differences:
-        lines.append(f"  {marks[each.kind]} {'.'.join(each.keys)}")
-        if each.kind != "added":
-            lines.append(f"      - {_shown(each.before)}")
-        if each.kind != "removed":
-            lines.append(f"      + {_shown(each.after)}")
-    if file.former_version is not None:
-        lines.append(f"  (the file before is kept as version {file.former_version})")
-    return lines
-
-
-def _shown(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _value(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        return text
 
 
 def _pairs(assignments: "Sequence[str]") -> dict[str, str]:
@@ -245,7 +188,7 @@ def _card(facts: dict[str, Any]) -> str:
     shown = {**facts, **facts["settings"]}
     del shown["settings"]
     return "\n".join(
-        f"{key}: {value if isinstance(value, str) else _shown(value)}"
+        f"{key}: {value if isinstance(value, str) else msgspec.json.encode(value).decode()}"
         for key, value in shown.items()
         if value is not None
     )

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from holdfast.claude.guest_file import GuestFile, LockKind, Put, value_at
+from holdfast.claude.guest_file import GuestFile, LockKind, value_at
 from holdfast.claude.json_members import NotPlainError, members_of
 from holdfast.claude.places import claude_places, project_servers
 from holdfast.claude.splicing import Keys
 from holdfast.durable.documents import parse_object
 from holdfast.durable.names import same_path
+from holdfast.durable.positions import position_of_path
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.workspace.layout import Layout
 
@@ -38,6 +39,10 @@ class ServerBlock:
         """The file it stands in."""
         return GuestFile(self.path, lock=self.lock)
 
+    def at(self, keys: Keys) -> "ServerBlock":
+        """The block of a project in the same file."""
+        return ServerBlock(self.client, "local", self.path, self.lock, keys)
+
     def read(self) -> dict[str, Any]:
         """Its servers by name; none when the file, or the block, is not there.
 
@@ -51,17 +56,19 @@ class ServerBlock:
     def in_content(self, content: bytes) -> dict[str, Any]:
         """Its servers in `content`, the bytes of the file. Raises `UnreadableError`."""
         try:
-            servers = value_at(content, self.keys)
+            servers = value_at(content, self.keys, missing={})
         except (NotPlainError, UnicodeDecodeError) as error:
             parse_object(content, self.path)  # says where
             raise UnreadableError(f"not valid JSON: {error}", path=self.path) from error
-        if servers is None:
-            # Said at its place, as every other fault of the file.
-            self.file.plan([Put((*self.keys, "x"), None)])
-            return {}
         if not isinstance(servers, dict):
-            self.file.plan([Put((*self.keys, "x"), None)])
-            raise UnreadableError("an object of servers is expected", path=self.path)
+            at = position_of_path(content.removeprefix(_BOM).decode(), self.keys)
+            raise UnreadableError(
+                f"an object is expected at {'.'.join(self.keys)}",
+                path=self.path,
+                hint="mend the file by hand or restore an earlier version; nothing was changed",
+                line=at.line if at else None,
+                column=at.column if at else None,
+            )
         return servers
 
 
@@ -76,16 +83,19 @@ def blocks_of(client: str, layout: Layout) -> list[ServerBlock]:
         return [
             ServerBlock("desktop", "desktop", path, "none") for path in places.desktop_configs()
         ]
-    user = ServerBlock("code", "user", places.user_config, "folder")
-    local = [
-        ServerBlock("code", "local", places.user_config, "folder", ("projects", key, SERVERS_KEY))
-        for key in project_keys(user, layout)
-    ]
+    *projects, user = fixed_blocks(layout)
+    local = [user.at(("projects", key, SERVERS_KEY)) for key in project_keys(user, layout)]
+    return [*local, *projects, user]
+
+
+def fixed_blocks(layout: Layout) -> list[ServerBlock]:
+    """Claude Code's blocks that no file must be read to know: of the projects, then the user's."""
     projects = [
         ServerBlock("code", "project", project_servers(folder), "none")
         for folder in (layout.root, layout.home)
     ]
-    return [*local, *projects, user]
+    user = claude_places(layout.home).user_config
+    return [*projects, ServerBlock("code", "user", user, "folder")]
 
 
 def block_for_scope(scope: Scope, layout: Layout) -> ServerBlock:
@@ -107,7 +117,7 @@ def project_keys(user: ServerBlock, layout: Layout) -> list[str]:
     try:
         return [
             key
-            for key in _keys_at(content, "projects")
+            for key in keys_at(content, "projects")
             if _is_project(key, layout.root, below=True) or _is_project(key, layout.home)
         ]
     except NotPlainError as error:
@@ -120,7 +130,11 @@ def project_key(folder: Path) -> str:
     return folder.as_posix() if sys.platform == "win32" else str(folder)
 
 
-def _keys_at(content: bytes, name: str) -> Iterator[str]:
+def keys_at(content: bytes, name: str) -> Iterator[str]:
+    """The keys of the object `name` in a file; none where it is no object.
+
+    Raises `NotPlainError`.
+    """
     text = content.removeprefix(_BOM)
     for member in members_of(text):
         if member.key == name and text[member.value_start : member.value_start + 1] == b"{":

@@ -21,15 +21,21 @@ class Memory(msgspec.Struct, rename="camel"):
     """Servers by file and block (its keys as a JSON array)."""
 
     files: dict[str, dict[str, Servers]] = {}
+    sizes: dict[str, int] = {}  # of the files, in bytes
     format_version: int = 1
+
+    @staticmethod
+    def name_of(keys: tuple[str, ...]) -> str:
+        """How a block is called here."""
+        return json.dumps(keys, ensure_ascii=False)
 
     def servers(self, path: Path, keys: tuple[str, ...]) -> Servers:
         """What is remembered of one block."""
-        return self.files.get(str(path), {}).get(_name_of(keys), {})
+        return self.files.get(str(path), {}).get(self.name_of(keys), {})
 
     def remember(self, path: Path, keys: tuple[str, ...], servers: Servers) -> None:
         """Remember `servers` as one block's."""
-        self.files.setdefault(str(path), {})[_name_of(keys)] = servers
+        self.files.setdefault(str(path), {})[self.name_of(keys)] = servers
 
 
 def read_memory(folder: Path, name: str) -> Memory:
@@ -54,7 +60,3 @@ def settings_digest(settings: Any) -> str:
 def digests_of(servers: dict[str, Any]) -> Servers:
     """The digest of each server's settings."""
     return {name: settings_digest(settings) for name, settings in servers.items()}
-
-
-def _name_of(keys: tuple[str, ...]) -> str:
-    return json.dumps(keys, ensure_ascii=False)
