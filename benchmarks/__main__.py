@@ -13,6 +13,7 @@ from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
 from benchmarks.suites import (
     events,
+    guard,
     logs,
     queues,
     registry,
@@ -32,6 +33,7 @@ SUITES: dict[str, Suite] = {
     "registry": registry.cases,
     "logs": logs.cases,
     "snapshots": snapshots.cases,
+    "guard": guard.cases,
 }
 
 

@@ -23,6 +23,7 @@ TINY: dict[str, dict[str, Any]] = {
     "registry": {"count": 3, "entries": 20},
     "logs": {"count": 50},
     "snapshots": {"divided_by": 1_000},
+    "guard": {"files": 50},
 }
 
 

@@ -135,3 +135,36 @@ def test_the_how_tos_of_recovery_and_services(tmp_path: Path) -> None:
     finally:
         for place in (root, tmp_path / "new/development"):
             run(f"holdfast stop -w {place} || true")
+
+
+@POSIX_SHELL
+def test_an_agents_damage_is_undone_as_the_page_says(tmp_path: Path) -> None:
+    said = _in_a_workspace(tmp_path, examples("docs/howto-undo.md")["undo"])
+    assert "bring back " in said
+    assert "# Plan" in said
+    assert "Bash: rm -rf shared/plan.md" in said
+
+
+@POSIX_SHELL
+def test_the_schedule_is_changed_as_the_page_says(tmp_path: Path) -> None:
+    said = _in_a_workspace(tmp_path, examples("docs/howto-schedule.md")["schedule"])
+    assert "*/30 * * * *" in said
+    assert "inventory: ok" in said
+
+
+def _in_a_workspace(home: Path, commands: str) -> str:
+    """What the commands say in a new workspace."""
+    root = create(home / "development", home=home).layout.root
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [require_program("sh"), "-euc", commands],
+        cwd=root,
+        env={**os.environ, "HOME": str(home), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

@@ -14,6 +14,9 @@ from holdfast.workspace.layout import Layout, find_layout
 from holdfast.workspace.settings import Settings, read_settings
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from holdfast.durable.points import OpenPoint, PointLog
     from holdfast.durable.quarantine import Quarantine
     from holdfast.events import EventLog
     from holdfast.history import History
@@ -274,6 +277,19 @@ class Workspace:
         from holdfast.durable.quarantine import Quarantine
 
         return Quarantine(self.layout.quarantine)
+
+    @property
+    def points(self) -> "PointLog":
+        """The undo points of this workspace."""
+        from holdfast.durable.points import PointLog
+
+        return PointLog(self.layout.points)
+
+    def point(self, command: str) -> "AbstractContextManager[OpenPoint]":
+        """Let what the body destroys be undone by one ``holdfast undo``; `command` is its name."""
+        from holdfast.durable.points import recording
+
+        return recording(self.points, command)
 
     def command_of_agent(self, agent_id: str) -> list[str]:
         """What runs a registered agent: its file, or the entry of its folder.

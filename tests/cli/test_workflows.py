@@ -139,7 +139,10 @@ def test_cancel_and_prune(holdfast: Runner, place: Path) -> None:
     assert refused.returncode == 4
     assert "1  research cancelled" in refused.stderr
     done = holdfast("workflows", "prune", "--older-than", "0", "--yes", "--json")
-    assert json.loads(done.stdout) == {"deleted": 1}
+    pruned = json.loads(done.stdout)
+    assert pruned["deleted"] == 1
+    [entry] = json.loads(holdfast("quarantine", "list", "--json").stdout)
+    assert entry["id"] == pruned["quarantine"]
     assert holdfast("workflows", "show", "bees-1").returncode == 2
 
 

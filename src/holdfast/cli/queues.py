@@ -11,6 +11,7 @@ import msgspec
 from holdfast.cli.queue_topics import add_topic_commands, topic_rows
 from holdfast.cli.terminal import Terminal, command
 from holdfast.durable.journal import JournalWriter
+from holdfast.durable.points import note_queue
 from holdfast.durable.quarantine import QuarantineEntry
 from holdfast.errors import NotFoundError, UsageError
 from holdfast.facade import Workspace
@@ -201,7 +202,7 @@ def pause(terminal: Terminal, queue_name: str, off: bool) -> None:
 @click.option("--dry-run", is_flag=True, help="Show what would go, forget nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def purge(terminal: Terminal, queue_name: str, dry_run: bool, yes: bool) -> None:
-    """Empty a queue. Its messages go to quarantine as JSON Lines; see 'queues put --lines'."""
+    """Empty a queue. Its messages go to quarantine as JSON Lines; `undo` puts them again."""
     workspace = terminal.open()
     with _existing(terminal, queue_name) as queue:
         stats = queue.stats()
@@ -229,7 +230,9 @@ def _purge(queue: Queue, workspace: Workspace) -> tuple[QuarantineEntry, int]:
                 writer.append(*(msgspec.json.encode(message.as_dict()) for message in batch))
         finally:
             writer.close()
-        taken.append(workspace.quarantine.take(path, reason=f"purge of {queue.name}"))
+        entry = workspace.quarantine.take(path, reason=f"purge of {queue.name}")
+        note_queue(queue.name, entry.id)
+        taken.append(entry)
 
     count = queue.purge(keep=keep)
     return taken[0], count

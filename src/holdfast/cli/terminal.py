@@ -1,9 +1,11 @@
 """What every command shares: its options, its output for people and programs, its errors."""
 
 import functools
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +28,21 @@ class Terminal:
     json: bool
     folder: Path | None
     settings: tuple[str, ...] = ()
+    _scope: ExitStack = field(default_factory=ExitStack, compare=False)
 
     def open(self, *, new_passphrase: bool = False) -> "Workspace":
-        """The workspace this command works on. Raises `NotFoundError`, `UnreadableError`.
+        """The workspace this command works on; from here on what it destroys is an undo point.
 
-        A person at a terminal is asked for a passphrase that is needed; a new one twice.
+        A person at a terminal is asked for a passphrase that is needed; a new one twice. Raises
+        `NotFoundError`, `UnreadableError`.
         """
+        from holdfast.durable import points
         from holdfast.facade import open_workspace
 
         workspace = open_workspace(self.folder, self.settings)
+        if points.current() is None:
+            line = shlex.join(["holdfast", *sys.argv[1:]])
+            self._scope.enter_context(workspace.point(line))
         if sys.stdin is not None and sys.stdin.isatty():
             workspace.ask_passphrase = lambda: str(
                 click.prompt(
@@ -51,6 +59,11 @@ class Terminal:
         from holdfast.workspace.layout import find_layout
 
         return find_layout(self.folder)
+
+    def run(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+        """Call the command's function; its undo point ends with it."""
+        with self._scope:
+            return function(self, **options)
 
     @property
     def for_people(self) -> bool:
@@ -144,7 +157,7 @@ def command(
         def call(
             as_json: bool, workspace: Path | None, settings: tuple[str, ...], **options: Any
         ) -> Any:
-            return function(Terminal(as_json, workspace, settings), **options)
+            return Terminal(as_json, workspace, settings).run(function, options)
 
         decorated = _JSON(_WORKSPACE(_SET(call)))
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)

@@ -27,6 +27,7 @@ from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability, make_folder, read_bytes, write_atomic
 from holdfast.durable.locks import Lock
 from holdfast.durable.names import long_path
+from holdfast.durable.points import note_document
 from holdfast.durable.quarantine import Quarantine
 from holdfast.errors import (
     HoldfastError,
@@ -226,6 +227,7 @@ class GroupedRegistry:
         self.history.settle(replacing)
         if replacing is not None:
             self.history.keep_version(replacing)
+        note_document(self.path, lock=self._lock_path)
         make_folder(self.path.parent)
         self.history.prepare(content)
         try:

@@ -13,6 +13,7 @@ from holdfast.durable.trees import walk
 from holdfast.engines.urls import parse_url
 from holdfast.errors import HoldfastError, UnreadableError, UsageError
 from holdfast.facade import Workspace
+from holdfast.schedule.overview import Overview, overview
 from holdfast.vault.rule import ThreeTwoOne, evaluate
 from holdfast.vault.sites import SiteState, site_state
 from holdfast.workspace.creation import missing_parts
@@ -52,7 +53,7 @@ class StoreStatus(msgspec.Struct, rename="camel"):
 
 
 class Status(msgspec.Struct, rename="camel"):
-    """The whole workspace; healthy when no store is unreadable."""
+    """The whole workspace; healthy when all stores can be read and no job failed."""
 
     workspace: str
     home: str
@@ -62,6 +63,7 @@ class Status(msgspec.Struct, rename="camel"):
     rule: ThreeTwoOne
     unprotected: list[str]
     next: list[str]
+    schedule: Overview
 
 
 class _Backups(msgspec.Struct):
@@ -94,15 +96,17 @@ def workspace_status(workspace: Workspace) -> Status:
     stores.append(backups.status)
     sites = workspace.sites
     states = [site_state(site) for site in sites]
+    schedule = overview(workspace)
     return Status(
         workspace=str(layout.root),
         home=str(layout.home),
-        healthy=all(store.health != "unreadable" for store in stores),
+        healthy=schedule.healthy and all(store.health != "unreadable" for store in stores),
         stores=stores,
         destinations=states,
         rule=evaluate(layout.root, sites, states),
         unprotected=[*_unprotected(layout, stores, backups), *_missing(states)],
         next=list(_next_commands(layout, stores, backups)),
+        schedule=schedule,
     )
 
 

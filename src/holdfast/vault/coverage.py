@@ -14,16 +14,27 @@ from holdfast.vault.excludes import excludes_for
 
 WORKSPACE, HOME = "workspace", "home"
 
+UNDO = "undo"
+"""The tag of snapshots that are undo points; no retention rule forgets them, their points do."""
+
 HOME_ITEMS = (".bash_profile", ".bashrc", ".claude", ".claude.json", ".gitconfig", ".mcp.json")
 """What is taken of a home: how the person's shell, git and agents are set up."""
+
+LIVELY = (
+    *("projects", "shell-snapshots", "session-env", "sessions", "file-history", "todos", "tasks"),
+    *("backups", "debug", "statsig", "telemetry", "cache", "ide", "history.jsonl"),
+)
+"""What Claude Code itself writes in ``.claude/`` at every step; undo points leave it out."""
 
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
     WORKSPACE: (  # about this machine's present, and what it remembers of encrypted vaults
         ".holdfast/locks",
+        ".holdfast/points",
         ".holdfast/quarantine",
         ".holdfast/recovery",
         ".holdfast/reserve",
+        ".holdfast/schedule",
         ".holdfast/services",
         ".holdfast/vaults",
     ),

@@ -26,7 +26,7 @@ from holdfast.errors import (
     storage_error,
 )
 from holdfast.vault.capture import Capture, ChangingError, Content
-from holdfast.vault.coverage import HOME, WORKSPACE, Tree
+from holdfast.vault.coverage import HOME, UNDO, WORKSPACE, Tree
 from holdfast.vault.entries import (
     FORMAT_VERSION,
     Entry,
@@ -42,7 +42,7 @@ from holdfast.vault.index import Index
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.parent import Parent
 from holdfast.vault.proof import prove
-from holdfast.vault.reports import Progress, SnapshotReport
+from holdfast.vault.reports import Progress, SnapshotInfo, SnapshotReport
 from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot, SnapshotWriter, info_of, list_snapshots
 
@@ -64,6 +64,7 @@ class Order:
     point: str = ""
     away: Sequence[Path] = ()
     progress: Progress | None = None
+    unless_unchanged: bool = False
 
     @property
     def roots(self) -> list[Root]:
@@ -89,6 +90,8 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
     work = _Work(repository, order, index, parent)
     try:
         work.walk()
+        if order.unless_unchanged and (same := work.same_as_before()) is not None:
+            return SnapshotReport(same, None, [], time.monotonic() - began)
         stored = work.packs.finish() if work.packs is not None else 0
         identity, header = work.publish(stored)
     except BaseException:
@@ -115,9 +118,11 @@ def _notes(repository: Repository, index: Index) -> list[str]:
 
 
 def _parent_snapshot(repository: Repository, order: Order) -> Snapshot | None:
-    """The newest readable snapshot of the same tree."""
+    """The newest readable snapshot of the same tree; for an undo point rather one of those."""
     place = str(order.root)
-    for info in reversed(list_snapshots(repository)):
+    newest_first = list_snapshots(repository)[::-1]
+    # Undo points leave out what programs write all the time: each kind knows most of its own.
+    for info in sorted(newest_first, key=lambda info: (UNDO in info.tags) != (UNDO in order.tags)):
         if info.damage is None and info.root == place:
             try:
                 return Snapshot(repository, info.id)
@@ -192,6 +197,18 @@ class _Work:
                     tell(totals.files + totals.folders + totals.links, totals.size)
         if tell is not None:
             tell(totals.files + totals.folders + totals.links, totals.size)
+
+    def same_as_before(self) -> SnapshotInfo | None:
+        """The parent, when every entry is, byte for byte, as it is there."""
+        parent = self._parent.snapshot
+        if parent is None or self.packs is not None or self._problems:
+            return None
+        totals = parent.header.totals
+        if (totals.entries, totals.files) != (self._writer.count, self._totals.files):
+            return None
+        if self._writer.body() != self._parent.body():
+            return None
+        return info_of(parent.id, parent.header)
 
     def publish(self, stored: int) -> tuple[str, Header]:
         """Write the snapshot file."""

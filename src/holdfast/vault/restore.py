@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder
+from holdfast.durable.points import note_created
 from holdfast.durable.quarantine import Collection, Quarantine
 from holdfast.durable.staged import StagedFile
 from holdfast.engines.sqlite_copy import COMPANIONS
@@ -93,6 +94,7 @@ class Restorer:
         if self.quarantine is not None and replaced > _TOGETHER:
             self._collection = self.quarantine.collect(self.target, reason=self.reason)
             self.quarantined.append(self._collection.entry.id)
+        note_created(self.target, [s.entry.path for s in steps if _creates(s)])
         for folder in ("", *self._planner.implicit):
             make_folder(self.target / folder)
         self._make_folders(steps)
@@ -276,6 +278,10 @@ class Restorer:
 
 
 _WRITTEN = ("create", "replace", "conflict")
+
+
+def _creates(step: Step) -> bool:
+    return step.action == "create" and not step.refusal
 
 
 def _describe(place: str, entry: Entry) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import zstandard
@@ -21,6 +22,9 @@ from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escaped, unesc
 from holdfast.vault.reports import SnapshotInfo
 from holdfast.vault.repository import Repository
 
+if TYPE_CHECKING:
+    from blake3 import blake3
+
 _BLOCK = 1 << 20
 _BATCH = 2000  # entries encoded at once
 _HEADERS = "headers"
@@ -38,6 +42,7 @@ class SnapshotWriter:
         self._stream = stream.compressobj()
         self._pieces: list[bytes] = []
         self._batch: list[Entry] = []
+        self._body = _new_digest()
         self.count = 0
 
     def add(self, entry: Entry) -> None:
@@ -46,6 +51,11 @@ class SnapshotWriter:
         self._batch.append(entry)
         if len(self._batch) >= _BATCH:
             self._flush()
+
+    def body(self) -> bytes:
+        """The digest of all entries; equal ones say that nothing at all changed."""
+        self._flush()
+        return self._body.digest()
 
     def publish(self, repository: Repository, header: Header) -> str:
         """Write the snapshot file, the commit point; returns its id."""
@@ -60,6 +70,7 @@ class SnapshotWriter:
         except UnicodeEncodeError:
             data = self._encoder.encode_lines([_writable(entry) for entry in self._batch])
         self._batch.clear()
+        self._body.update(data)
         if compressed := self._stream.compress(data):
             self._pieces.append(compressed)
 
@@ -84,12 +95,18 @@ class Snapshot:
         self._data = repository.read(repository.snapshots, identity)
         self._lines = _lines(self._data, self.path)
         self.header = _parse_header(next(self._lines, b""), self.path)
+        self._body = _new_digest()
+
+    def body(self) -> bytes:
+        """The digest of the entries that were read; see `SnapshotWriter.body`."""
+        return self._body.digest()
 
     def entries(self) -> Iterator[Entry]:
         """The entries in their order, names as this system spells them; to be read once."""
         decoder = msgspec.json.Decoder(Entry)
         count = 0
         for lines in self._lines:
+            self._body.update(lines)
             try:
                 entries = decoder.decode_lines(lines)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -100,6 +117,12 @@ class Snapshot:
         if count != self.header.totals.entries:
             expected = self.header.totals.entries
             raise CorruptError(f"{count} entries instead of {expected}", path=self.path)
+
+
+def _new_digest() -> "blake3":
+    from blake3 import blake3  # late: whoever only lists snapshots needs none
+
+    return blake3()
 
 
 def list_snapshots(repository: Repository) -> list[SnapshotInfo]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from holdfast.durable.quarantine import Quarantine
+from holdfast.vault.coverage import UNDO
 from holdfast.vault.entries import Entry, Header
 from holdfast.vault.keys import VaultKeys
 from holdfast.vault.proof import last_proof
@@ -98,16 +99,18 @@ class Vault:
         point: str = "",
         away: Sequence[Path] = (),
         progress: Progress | None = None,
+        unless_unchanged: bool = False,
     ) -> SnapshotReport:
         """Take a snapshot of the folder `root` and prove it by a sampled restore.
 
         Of the folder `home` it holds `HOME_ITEMS` (see `vault.coverage`), which go first; secrets
         in clear are never among them. `excludes` are further gitignore patterns; with `everything`
         the default ones and ``.holdfastignore`` do not count. What cannot be read is in the
-        snapshot's `problems`. When this returns, the snapshot survives a power cut. Raises
-        `NotFoundError`, `UsageError`, `StorageError`, `UnreadableError`. `point` is a name that
-        snapshots of the same moment in several vaults share; `away` are places of other backups,
-        which are left out.
+        snapshot's `problems`. With `unless_unchanged`, and when nothing is, the report is about
+        the snapshot before, which is not proven again. When this returns, the snapshot survives a
+        power cut. `point` is a name that snapshots of the same moment in several vaults share;
+        `away` are places of other backups, which are left out. Raises `NotFoundError`,
+        `UsageError`, `StorageError`, `UnreadableError`.
         """
         from holdfast.vault.create import Order, take_snapshot
 
@@ -122,6 +125,7 @@ class Vault:
             point,
             away,
             progress,
+            unless_unchanged,
         )
         return take_snapshot(self._repository, order)
 
@@ -225,7 +229,8 @@ class Vault:
         snapshots = self.snapshots()
         doomed = {self.resolve(ref) for ref in refs}
         if retention is not None:
-            doomed |= {info.id for info in retention.to_forget(snapshots)}
+            ruled = [info for info in snapshots if UNDO not in info.tags]
+            doomed |= {info.id for info in retention.to_forget(ruled)}
         if doomed and not dry_run:
             forget(self._repository, sorted(doomed))
         forgotten = [info for info in snapshots if info.id in doomed]

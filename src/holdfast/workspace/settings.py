@@ -54,6 +54,27 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     declared: bool = True
 
 
+class Undo(msgspec.Struct, frozen=True, rename="camel"):
+    """How long undo points are kept, and how many snapshots for those of agents' tools."""
+
+    keep_days: Annotated[float, Meta(description="How many days undo points are kept.")] = 30
+    keep_snapshots: Annotated[
+        int, Meta(description="How many snapshots for the points of agents' tools are kept.")
+    ] = 200
+
+
+class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One job of the schedule, or what differs from the default one of that name.
+
+    `when` is five cron fields (local time) or ``change`` (of a file in configs/); `run` are lists
+    of arguments of ``holdfast``, run one after the other until one fails.
+    """
+
+    when: str | None = None
+    run: tuple[tuple[str, ...], ...] | None = None
+    enabled: bool | None = None
+
+
 class Settings(msgspec.Struct, frozen=True):
     """Everything that can be set for a workspace; `destinations` are those of its backups."""
 
@@ -61,6 +82,8 @@ class Settings(msgspec.Struct, frozen=True):
     queues: Store
     events: Store
     destinations: tuple[Destination, ...]
+    undo: Undo
+    schedule: dict[str, Job]
 
     @property
     def vault(self) -> Destination:
@@ -114,6 +137,10 @@ class SettingsDocument(msgspec.Struct, frozen=True, rename="camel"):
         str | DestinationEntry | list[str | DestinationEntry],
         Meta(description="Where backups go: a folder, or one or more destinations."),
     ]
+    undo: Annotated[Undo, Meta(description="How long undo points are kept.")]
+    schedule: Annotated[
+        dict[str, Job], Meta(description="Jobs by name, or what differs from the default ones.")
+    ]
     format_version: Annotated[int, Meta(description="The version of this format.")] = 1
 
 
@@ -124,6 +151,8 @@ def defaults(layout: Layout) -> dict[str, Any]:
         "queues": {"url": url_for("file", layout.queues), "durability": "process"},
         "events": {"url": url_for("sqlite", layout.database), "durability": "process"},
         "backups": str(layout.backups),
+        "undo": {"keepDays": 30, "keepSnapshots": 200},
+        "schedule": {},
     }
 
 
@@ -146,6 +175,8 @@ def read_settings(layout: Layout, assignments: Sequence[str] = ()) -> Settings:
         queues=chosen.queues,
         events=chosen.events,
         destinations=_destinations(layout, layers, chosen),
+        undo=chosen.undo,
+        schedule=chosen.schedule,
     )
 
 
