@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from holdfast.engines.urls import url_for
+from holdfast.workflows.declarations import order_of, read_declaration
 from holdfast.workspace.creation import create
 from tests.conftest import Runner, require_program
 
@@ -48,6 +51,38 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     assert "3 found: 3 new" in done.stdout
     assert "proven with" in done.stdout
     assert (tmp_path / "development/agents/director-agent.py").is_file()
+
+
+def test_the_program_of_the_workflows_page(tmp_path: Path) -> None:
+    root = create(tmp_path / "development", home=tmp_path).layout.root
+    program = root / "orders.py"
+    program.write_text(examples("docs/howto-workflows.md")["orders"], encoding="utf-8")
+    for url in ("file", "sqlite"):
+        if url == "sqlite":
+            settings = {"queues": {"url": url_for("sqlite", root / ".holdfast" / "state.db")}}
+            path = root / "configs" / "holdfast.json"
+            path.write_text(json.dumps(settings), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, program],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOLDFAST_WORKSPACE": ""},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "receipt of 7 0 1\n"
+
+
+def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
+    text = examples("docs/howto-workflows.md")["declared"]
+    schema = (ROOT / "docs/schemas/workflow.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(text), json.loads(schema))
+    path = tmp_path / "news.json"
+    path.write_text(text, encoding="utf-8")
+    declaration = read_declaration(path, tmp_path, lambda agent: [agent], lambda _: path)
+    assert order_of(declaration) == ["collect", "note", "publish"]
 
 
 def test_the_program_of_the_readme(tmp_path: Path) -> None:

@@ -107,18 +107,20 @@ class Driver:
         return self._engine
 
 
-def _most_memory() -> int:
-    import psutil  # type: ignore[import-untyped,unused-ignore]
+if sys.platform == "win32":
 
-    memory = psutil.Process().memory_info()
-    return int(getattr(memory, "peak_wset", 0)) or _most_resident()
+    def _most_memory() -> int:
+        import psutil  # type: ignore[import-untyped,unused-ignore]
 
+        return int(psutil.Process().memory_info().peak_wset)
 
-def _most_resident() -> int:
-    import resource  # not on Windows
+else:
 
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    def _most_memory() -> int:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
 
 
 def _check(totals: list[int], expected: int) -> None:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -142,3 +143,61 @@ def test_a_store_that_cannot_say_breaks_the_run_off_and_does_not_fail_it(
                 engine.run(one_narrow_step, (3,), run_id="run-1")
         assert engine.get("run-1").finished_at is None
         assert engine.resume("run-1").result() == 3
+
+
+@workflow(concurrency=1)
+def alone(folder: str, number: int) -> int:
+    return stays_alone(folder, number)
+
+
+@step
+def stays_alone(folder: str, number: int) -> int:
+    mark = Path(folder) / "within"
+    mark.touch(exist_ok=False)  # fails when another one is
+    time.sleep(0.005)
+    mark.unlink()
+    return number
+
+
+@workflow
+def beside(number: int) -> int:
+    return narrow(number)
+
+
+@pytest.mark.parametrize("engine_name", ["memory", *LASTING])
+def test_runs_of_a_workflow_are_limited(
+    tmp_path: Path, request: pytest.FixtureRequest, engine_name: str
+) -> None:
+    with Workflows(fresh_url(engine_name, tmp_path, request), threads=8) as engine:
+        started = [alone.start(str(tmp_path), n, engine=engine) for n in range(4)]
+        started += [alone.enqueue(str(tmp_path), n, engine=engine) for n in range(4, 8)]
+        stop = threading.Event()
+        worker = threading.Thread(target=engine.work, args=(stop,), kwargs={"poll": 0.01})
+        worker.start()
+        try:
+            assert engine.run(alone, (str(tmp_path), 9)) == 9
+            assert [run.result(60) for run in started] == list(range(8))
+        finally:
+            stop.set()
+            worker.join()
+
+
+def test_runs_over_their_limit_keep_no_others_waiting(tmp_path: Path) -> None:
+    with Workflows(url_for("sqlite", tmp_path / "state.db"), threads=2) as engine:
+        holder = engine._gates.enter(alone)
+        for number in range(30):
+            alone.enqueue(str(tmp_path), number, priority=9, engine=engine)
+        other = beside.enqueue(5, engine=engine)
+        stop = threading.Event()
+        worker = threading.Thread(target=engine.work, args=(stop,), kwargs={"poll": 0.01})
+        worker.start()
+        try:
+            assert other.result(60) == 5
+            assert engine.count_by_status() == {"queued": 30, "succeeded": 1}
+            assert holder is not None
+            holder.leave()
+            while engine.count_by_status().get("succeeded") != 31:
+                time.sleep(0.01)
+        finally:
+            stop.set()
+            worker.join()

@@ -121,6 +121,7 @@ class Workflow(Generic[Parameters, Result]):
         cron: str | None = None,
         timezone: str = "UTC",
         catch_up: "CatchUp" = "once",
+        concurrency: int | None = None,
     ) -> None:
         self.function = function
         self.name = _name_of(function, name)
@@ -128,6 +129,7 @@ class Workflow(Generic[Parameters, Result]):
         self.cron = cron
         self.timezone = timezone
         self.catch_up = catch_up
+        self.limiter = _limiter(concurrency, None)
         update_wrapper(self, function)
         code = function.__code__
         reserved = {"id", "engine", "priority", "delay"} & set(code.co_varnames[: _arguments(code)])
@@ -304,6 +306,7 @@ def workflow(
     cron: str | None = None,
     timezone: str = "UTC",
     catch_up: "CatchUp" = "once",
+    concurrency: int | None = None,
 ) -> "_DeclareWorkflow": ...
 def workflow(
     function: Callable[..., Any] | None = None,
@@ -314,6 +317,7 @@ def workflow(
     cron: str | None = None,
     timezone: str = "UTC",
     catch_up: "CatchUp" = "once",
+    concurrency: int | None = None,
 ) -> Any:
     """Make a function, plain or async, a workflow.
 
@@ -321,7 +325,8 @@ def workflow(
     `version` is not resumed by this one. By `cron` (five fields, in the time zone `timezone`) it is
     started, without arguments, once at each of these minutes, however many workers there are. Of
     the minutes that passed while there was none, `catch_up` starts the last (``once``), ``each`` or
-    ``none``.
+    ``none``. At most `concurrency` runs are executed at once, over all processes that use the
+    store; further ones stay queued. One that waits in the store does not count.
     """
 
     def declare(function: Callable[..., Any]) -> Workflow[..., Any]:
@@ -333,6 +338,7 @@ def workflow(
             cron=cron,
             timezone=timezone,
             catch_up=catch_up,
+            concurrency=concurrency,
         )
 
     return declare if function is None else declare(function)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from contextvars import copy_context
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConflictError, UsageError
 from holdfast.workflows.definitions import Workflow
@@ -13,6 +13,9 @@ from holdfast.workflows.drive import drive
 from holdfast.workflows.execution import Execution, ParkedError
 from holdfast.workflows.growing_pool import GrowingPool
 from holdfast.workflows.store import WorkflowStore
+
+if TYPE_CHECKING:
+    from holdfast.workflows.limits import Gate
 
 
 class ElsewhereError(Exception):
@@ -30,6 +33,8 @@ class Job:
         self.run_id = run_id
         self.given = given
         self.execution: Execution | None = None
+        self.gate: Gate | None = None
+        """What the run leaves by when it is executed no longer, if its workflow has a limit."""
         self.future: Future[Any] = Future()
 
     def check_same(self, other: "Job") -> None:
@@ -139,6 +144,10 @@ class Jobs:
     def _leave(self, job: Job, error: BaseException | None, value: Any = None) -> None:
         with self._lock:
             self._jobs.pop(job.run_id, None)
+        gate, job.gate = job.gate, None
+        if gate is not None:
+            gate.leave()
+            self._ended(job.run_id, None)  # another one may be let in now
         if error is None:
             job.future.set_result(value)
         else:

@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from holdfast.errors import HoldfastError, UsageError
+from holdfast.errors import BusyError, HoldfastError, UsageError
 from holdfast.workflows.leases import Leases
 from holdfast.workflows.store import WorkflowStore
 from holdfast.workflows.stores.memory import MemoryStore
 
 if TYPE_CHECKING:
-    from holdfast.workflows.definitions import Step
+    from holdfast.workflows.definitions import Step, Workflow
 
 _LOOK_AGAIN = 0.005  # seconds, within a process
 _ASK_AGAIN = 0.02  # seconds, of the store
 _TRIES = 50
+
+
+class LimitReachedError(BusyError):
+    """As many runs of a workflow are executed as may be; it is as it was."""
 
 
 class Gate(Protocol):
@@ -166,24 +170,41 @@ class SharedLimiter:
 
 
 class Gates:
-    """The limiters of the steps that one process executes for one store."""
+    """The limiters of the steps and workflows that one process executes for one store."""
 
     def __init__(self, store: WorkflowStore, leases: Leases) -> None:
         self._store = store
         self._leases = leases
-        self._gates: dict[Step[..., Any], SharedLimiter] = {}
+        self._gates: dict[object, SharedLimiter] = {}
         self._lock = threading.Lock()
 
-    def of(self, step: "Step[..., Any]") -> Gate:
+    def of_step(self, step: "Step[..., Any]") -> Gate:
         """What keeps to the limits of a step that has some."""
         assert step.limiter is not None
+        return self._of(step, step.limiter, f"limit-{step.name}")
+
+    def enter(self, workflow: "Workflow[..., Any]") -> Gate | None:
+        """Let a run of the workflow in; what it leaves by at its end, if there is a limit.
+
+        Raises `LimitReachedError`.
+        """
+        if workflow.limiter is None:
+            return None
+        gate = self._of(workflow, workflow.limiter, f"limit-workflow-{workflow.name}")
+        if gate.try_enter():
+            raise LimitReachedError(
+                f"as many runs of {workflow.name} are being executed as may be",
+                hint="a worker takes it up when one of them has ended",
+            )
+        return gate
+
+    def _of(self, limited: object, own: Limiter, name: str) -> Gate:
         if isinstance(self._store, MemoryStore):
-            return step.limiter
+            return own
         with self._lock:
-            if step not in self._gates:
-                name = f"limit-{step.name}"
-                self._gates[step] = SharedLimiter(name, step.limiter, self._store, self._leases)
-            return self._gates[step]
+            if limited not in self._gates:
+                self._gates[limited] = SharedLimiter(name, own, self._store, self._leases)
+            return self._gates[limited]
 
 
 class _Change(Protocol):

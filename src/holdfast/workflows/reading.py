@@ -150,7 +150,7 @@ class RunReader:
             for row in rows
             if row.finished is None
             and row.damage is None
-            and not self.is_put_down(row)
+            and not is_put_down(row)
             and not self._running(row.id)
         }
         owners = {owner for owner in idle.values() if owner is not None}
@@ -163,10 +163,6 @@ class RunReader:
             for run_id, row in again.items()
             if row is not None and row.finished is None and row.owner == idle[run_id]
         }
-
-    def is_put_down(self, row: RunRow) -> bool:
-        """Whether nobody executes the run because it waits or is queued; not interrupted."""
-        return row.owner is None and row.status in ("queued", "waiting")
 
     def interrupted(self) -> Iterator[RunRow]:
         """The runs that were interrupted, newest first."""
@@ -197,6 +193,11 @@ class RunReader:
             for _, body in page:
                 yield step_info(with_result(self._store, read_step(body, run_id)))
             after = page[-1][0]
+
+
+def is_put_down(row: RunRow) -> bool:
+    """Whether nobody executes the run because it waits or is queued; not interrupted."""
+    return row.owner is None and row.status in ("queued", "waiting")
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

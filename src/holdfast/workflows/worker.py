@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from holdfast.errors import BusyError, HoldfastError
 from holdfast.workflows.cron import Schedule
 from holdfast.workflows.definitions import definitions
+from holdfast.workflows.limits import LimitReachedError
 from holdfast.workflows.store import RunRow, WorkflowStore
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Worker:
         self._load = load
         self._schedule = Schedule(store, datetime.now(UTC))
         self._refused: dict[str, int] = {}
+        self._limited = 0  # runs that were over their workflow's limit at the last look
 
     def run(self, stop: threading.Event, *, poll: float) -> None:
         """Take runs until `stop` is set, looking every `poll` seconds."""
@@ -115,8 +117,9 @@ class Worker:
         for run in self._engine.recover(load=self._load):
             self._refused.pop(run.id, None)
         room = self._engine.free_threads()
-        rows = self._engine.ready(limit=room + len(self._refused)) if room else []
-        taken = 0
+        passed_over = len(self._refused) + self._limited
+        rows = self._engine.ready(limit=room + passed_over) if room else []
+        taken = self._limited = 0
         for row in rows:
             if taken < room and self._refused.get(row.id) != row.epoch:
                 taken += self._take(row)
@@ -132,6 +135,9 @@ class Worker:
     def _take(self, row: RunRow) -> bool:
         try:
             self._engine.resume(row.id, load=self._load)
+        except LimitReachedError:
+            self._limited += 1
+            return False
         except BusyError:
             return False  # another worker was faster
         except HoldfastError:
