@@ -305,6 +305,23 @@ class TopicChecks:
                 done += bodies(one.take(1000))
         assert sorted(done) == list(range(300))
 
+    def test_a_clock_stepped_back_skips_nothing(self, topic: Topic, clock: Clock) -> None:
+        topic.retain = Retention(seconds=60)
+        topic.put_many("ab")
+        with topic.subscribe("one") as one, topic.subscribe("late") as late:
+            assert bodies(one.take(lease=10)) == ["a"]
+            clock.advance(-3600)
+            topic.put("c")
+            topic.trim()
+            assert sorted(bodies(one.take(9, lease=10))) == ["b", "c"]
+            clock.advance(11)
+            again = one.take(9)
+            assert sorted(bodies(again)) == ["a", "b", "c"]
+            one.ack(*(message.receipt for message in again))
+            clock.advance(5000)
+            topic.trim()
+            assert sorted(bodies(late.take(9))) == ["a", "b", "c"]
+
     def test_a_topic_opened_again_is_the_same(self, tmp_path: Path, clock: Clock) -> None:
         if not getattr(self, "persistent", False):
             absent("persistence")
