@@ -147,6 +147,17 @@ class TopicChecks:
             assert bodies(one.take(9)) == ["g"]
             assert one.status().lag == 7  # all of them in hand
 
+    def test_a_replay_asked_for_elsewhere_is_noticed(self, topic: Topic) -> None:
+        topic.put_many("abc")
+        with topic.subscribe("a") as one, topic.subscription("a") as another:
+            for count in range(3):
+                taken = one.take(9)
+                assert bodies(taken) == ["a", "b", "c"]
+                one.ack(*(message.receipt for message in taken))
+                assert one.take() == []
+                if count < 2:
+                    another.replay("all")
+
     def test_replaying_from_a_moment(self, topic: Topic, clock: Clock) -> None:
         moments = []
         for number in range(50):
