@@ -106,6 +106,32 @@ def test_the_program_of_the_readme(tmp_path: Path) -> None:
     assert (line["message"], line["topic"]) == ("Working", "bees")
 
 
+def test_the_program_about_topics(tmp_path: Path) -> None:
+    place = (tmp_path / "state.db").as_posix().lstrip("/")
+    program = examples("docs/howto-queues.md")["topics"].replace("/tmp/shop/state.db", f"/{place}")
+    if sys.platform == "win32":
+        program = program.replace(f"sqlite:////{place}", f"sqlite:///{place}")
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "billing 2 18",
+        "billing 1 17",
+        "audit 2 18",
+        "audit 1 17",
+        "[18, 17]",
+        "[('audit', 0), ('billing', 2)]",
+    ]
+
+
 @POSIX_SHELL
 def test_the_stores_are_readable_without_holdfast(workspace: Path) -> None:
     shell = require_program("sh")

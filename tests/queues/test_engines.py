@@ -20,6 +20,7 @@ from holdfast.queues.stores.sqlite import SqliteQueueStore
 from holdfast.queues.stores.sqlite_topic import SqliteTopicStore
 from holdfast.testing.queue_machine import queue_machine
 from holdfast.testing.queues import QueueSuite
+from holdfast.testing.topic_machine import topic_machine
 
 
 def small(folder: Path) -> FileQueueStore:
@@ -123,6 +124,7 @@ class TestPostgres(QueueSuite):
         return PostgresTopicStore(self.url, "t")
 
 
+_brief = settings(max_examples=10, stateful_step_count=40, deadline=None)
 _calm = settings(max_examples=40, stateful_step_count=40, deadline=None)
 
 TestMemoryMachine = queue_machine(lambda folder: MemoryQueueStore(), persistent=False).TestCase
@@ -145,3 +147,30 @@ def test_postgres_agrees_with_the_model(postgres_url: str) -> None:
     url = parse_url(postgres_url)
     machine = queue_machine(lambda folder: PostgresQueueStore(url, folder.name), persistent=True)
     run_state_machine_as_test(machine, settings=_calm)
+
+
+def small_topic(folder: Path) -> FileTopicStore:
+    """Segments of a few entries."""
+    return FileTopicStore(folder / "t", segment_bytes=700, ledger_bytes=300)
+
+
+TestMemoryTopicMachine = topic_machine(lambda folder: MemoryTopicStore(), persistent=False).TestCase
+TestMemoryTopicMachine.settings = _calm
+TestFileTopicMachine = topic_machine(small_topic, persistent=True).TestCase
+TestFileTopicMachine.settings = _calm
+TestSqliteTopicMachine = topic_machine(
+    lambda folder: SqliteTopicStore(folder / "state.db", "t"), persistent=True
+).TestCase
+TestSqliteTopicMachine.settings = _calm
+
+
+def test_topics_on_redis_agree_with_the_model(redis_url: str) -> None:
+    url = parse_url(redis_url)
+    machine = topic_machine(lambda folder: RedisTopicStore(url, folder.name), persistent=True)
+    run_state_machine_as_test(machine, settings=_brief)
+
+
+def test_topics_on_postgres_agree_with_the_model(postgres_url: str) -> None:
+    url = parse_url(postgres_url)
+    machine = topic_machine(lambda folder: PostgresTopicStore(url, folder.name), persistent=True)
+    run_state_machine_as_test(machine, settings=_brief)

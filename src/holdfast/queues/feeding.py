@@ -61,12 +61,13 @@ class FedQueueStore:
         return self.queue.put(messages, now)
 
     def take(self, limit: int, lease: float, max_attempts: int, now: float) -> list[StoredMessage]:
-        if self._spare <= 0:
-            self._fill(now)
+        more = self._spare > 0 or self._fill(now)
         taken = self.queue.take(limit, lease, max_attempts, now)
         self._spare = self._spare - len(taken) if taken else 0
-        while len(taken) < limit and self._feed(self._window, now, only_if_going=True):
-            taken += self.queue.take(limit - len(taken), lease, max_attempts, now)
+        while more and len(taken) < limit:
+            more = self._feed(self._window, now, only_if_going=True)
+            if more:
+                taken += self.queue.take(limit - len(taken), lease, max_attempts, now)
         return taken
 
     def ack(self, receipts: Sequence[str], now: float) -> None:
@@ -154,16 +155,27 @@ class FedQueueStore:
             self._cursor, _ = self.queue.cursor()
         return self._cursor
 
-    def _fill(self, now: float) -> None:
-        """Feed until the window is full, or the log has no more."""
-        while page := self._log.read_after(self._at(), _PAGE):
+    def _page(self) -> list[LogEntry]:
+        """The entries that come next; the cursor may have been moved elsewhere."""
+        cursor = self._at()
+        page = self._log.read_after(cursor, _PAGE)
+        if not page:
+            self._cursor = None
+            if self._at() != cursor:
+                page = self._log.read_after(self._at(), _PAGE)
+        return page
+
+    def _fill(self, now: float) -> bool:
+        """Feed until the window is full, or the log has no more; whether it may have more."""
+        while page := self._page():
             depth = self.queue.depth(self._window)
             if depth >= self._window:
                 self._spare = self._window // 2
-                return
+                return True
             self._feed(self._window - depth, now, page)
             if self._cursor is not None and len(page) < _PAGE:
-                return
+                return False
+        return False
 
     def _feed(
         self,
@@ -174,7 +186,7 @@ class FedQueueStore:
         only_if_going: bool = False,
     ) -> bool:
         """Move up to `most` messages over; whether anything may have come, by whoever did it."""
-        page = self._log.read_after(self._at(), _PAGE) if page is None else page
+        page = self._page() if page is None else page
         if not page:
             return False
         if only_if_going and self.queue.cursor()[1]:

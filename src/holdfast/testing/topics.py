@@ -147,6 +147,17 @@ class TopicChecks:
             assert bodies(one.take(9)) == ["g"]
             assert one.status().lag == 7  # all of them in hand
 
+    def test_a_replay_asked_for_elsewhere_is_noticed(self, topic: Topic) -> None:
+        topic.put_many("abc")
+        with topic.subscribe("a") as one, topic.subscription("a") as another:
+            for count in range(3):
+                taken = one.take(9)
+                assert bodies(taken) == ["a", "b", "c"]
+                one.ack(*(message.receipt for message in taken))
+                assert one.take() == []
+                if count < 2:
+                    another.replay("all")
+
     def test_replaying_from_a_moment(self, topic: Topic, clock: Clock) -> None:
         moments = []
         for number in range(50):
@@ -304,6 +315,23 @@ class TopicChecks:
             with topic.subscription("a") as one:
                 done += bodies(one.take(1000))
         assert sorted(done) == list(range(300))
+
+    def test_a_clock_stepped_back_skips_nothing(self, topic: Topic, clock: Clock) -> None:
+        topic.retain = Retention(seconds=60)
+        topic.put_many("ab")
+        with topic.subscribe("one") as one, topic.subscribe("late") as late:
+            assert bodies(one.take(lease=10)) == ["a"]
+            clock.advance(-3600)
+            topic.put("c")
+            topic.trim()
+            assert sorted(bodies(one.take(9, lease=10))) == ["b", "c"]
+            clock.advance(11)
+            again = one.take(9)
+            assert sorted(bodies(again)) == ["a", "b", "c"]
+            one.ack(*(message.receipt for message in again))
+            clock.advance(5000)
+            topic.trim()
+            assert sorted(bodies(late.take(9))) == ["a", "b", "c"]
 
     def test_a_topic_opened_again_is_the_same(self, tmp_path: Path, clock: Clock) -> None:
         if not getattr(self, "persistent", False):

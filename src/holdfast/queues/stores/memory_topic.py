@@ -1,9 +1,7 @@
 """``memory://``: a topic that lives as long as this process holds it."""
 
 import threading
-from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 
 from holdfast.queues.store import LogEntry, NewMessage
 from holdfast.queues.stores.memory import MemoryQueueStore
@@ -42,7 +40,8 @@ class MemoryTopicStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._entries: deque[LogEntry] = deque()
+        self._entries: list[LogEntry] = []
+        self._first = 0  # index of the first that is kept
         self._last = 0
         self._settings: bytes | None = None
         self._subscriptions: dict[str, MemorySubscriptionStore] = {}
@@ -58,21 +57,21 @@ class MemoryTopicStore:
 
     def read_after(self, position: int, limit: int) -> list[LogEntry]:
         with self._lock:
-            start = max(0, position - (self._last - len(self._entries)))
-            if len(self._entries) - start <= start:  # a deque is walked from its nearer end
-                tail = list(islice(reversed(self._entries), len(self._entries) - start))
-                return tail[::-1][:limit]
-            return list(islice(self._entries, start, start + limit))
+            start = max(self._first, position - self._last + len(self._entries))
+            return self._entries[start : start + limit]
 
     def bounds(self) -> tuple[int, int]:
         with self._lock:
-            return self._last - len(self._entries), self._last
+            return self._last - len(self._entries) + self._first, self._last
 
     def trim(self, upto: int) -> None:
         with self._lock:
             needed = min((one.fed for one in self._subscriptions.values()), default=upto)
-            while self._entries and self._entries[0].position <= min(upto, needed):
-                self._entries.popleft()
+            kept = max(0, self._last - min(upto, needed))
+            self._first = max(self._first, len(self._entries) - kept)
+            if 2 * self._first > len(self._entries):
+                del self._entries[: self._first]
+                self._first = 0
 
     def settings(self) -> bytes | None:
         return self._settings
