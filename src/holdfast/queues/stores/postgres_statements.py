@@ -85,8 +85,8 @@ PROMOTE = (
     f"SELECT id {_ALL} AND place IN ('delayed', 'leased') AND due <= %s ORDER BY id FOR UPDATE))"
     " AND place IN ('delayed', 'leased')"
 )
-# A take need not be on the disk: what a crash of the server forgets of it is given out again. So that
-# a forgotten receipt never fits a later lease, the number of a lease is the time if that is higher.
+# A take need not be on the disk: what a crash of the server forgets of it is given out again. The
+# number of a lease is the time if that is higher, so that a forgotten one never fits a later lease.
 # Rows are of one kind: leased now; or spent, which have to be buried first; or one that says that
 # something is late, which has to be made ready first. Either may come before what is ready.
 TAKE = """
