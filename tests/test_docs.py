@@ -106,6 +106,25 @@ def test_the_program_of_the_readme(tmp_path: Path) -> None:
     assert (line["message"], line["topic"]) == ("Working", "bees")
 
 
+def test_the_program_about_events(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(examples("docs/howto-events.md")["python"], "utf-8")
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "{'account-7': 4}",
+        "3 {'account-7': 4}",
+        "1 {'amount': 5}",
+        "3 {'amount': 1}",
+    ]
+
+
 def test_the_program_about_topics(tmp_path: Path) -> None:
     place = (tmp_path / "state.db").as_posix().lstrip("/")
     program = examples("docs/howto-queues.md")["topics"].replace("/tmp/shop/state.db", f"/{place}")

@@ -39,10 +39,11 @@ class Driver:
         self._history = 0
 
     def append(
-        self, folder: str, number: int, count: int, power: bool, url: str = ""
+        self, folder: str, number: int, count: int, power: bool, url: str = "", history: int = 0
     ) -> dict[str, Any]:
-        """One by one to a stream of its own."""
+        """One by one to a stream of its own; `history` events are in the log before."""
         log, data = self._connected(folder, url, power), _data(count)
+        self._fill(log, history)
         stream = self._new_stream()
         started = time.perf_counter()
         for version, each in enumerate(data):
@@ -65,11 +66,7 @@ class Driver:
     ) -> dict[str, Any]:
         """All `count` events of the log, with their data."""
         log = self._connected(folder, url, power)
-        if not self._history:
-            data = _data(count // _HISTORY)
-            for _ in range(_HISTORY):
-                log.append_many(self._new_stream(), 0, data)
-            self._history = count
+        self._fill(log, count)
         started = time.perf_counter()
         found = sum(1 for each in log.read() if each)
         seconds = time.perf_counter() - started
@@ -81,6 +78,13 @@ class Driver:
         """Let go of the log."""
         if self._log is not None:
             self._log.close()
+
+    def _fill(self, log: Connection, count: int) -> None:
+        if count > self._history:
+            data = _data(count // _HISTORY)
+            for _ in range(_HISTORY):
+                log.append_many(self._new_stream(), 0, data)
+            self._history = count
 
     def _connected(self, folder: str, url: str, power: bool) -> Connection:
         if self._log is None:

@@ -19,6 +19,8 @@ def cases(quick: bool) -> list[Case]:
         rows.append(_batch(engine, power, 20_000 // few))
         if (engine, power) != ("sqlite", False):
             rows.append(_read(engine, 20_000 // few))
+    rows.append(_flat("sqlite", 2_000 // few, 200_000 // few))
+    rows.append(_flat("postgres", 1_000 // few, 200_000 // few))
     return rows
 
 
@@ -38,6 +40,24 @@ def _read(engine: str, count: int) -> Case:
     return _row("read", engine, True, f"read all back, {_title(engine)}", {"count": count}, 2.0)
 
 
+def _flat(engine: str, count: int, history: int) -> Case:
+    def side(name: str, before: int) -> Side:
+        parameters = {"count": count, "power": False, "history": before}
+        return Side(name, _OURS, "append", _how(engine, False), parameters, _server(engine))
+
+    little = "holdfast with 2,000"
+    return Case(
+        name=f"events/{engine}-flat",
+        what=f"append one by one, {history:,} in the log beside 2,000, {_title(engine)}",
+        unit="events/s",
+        survives="a crash" if engine == "sqlite" else "a power cut",
+        ours=side("holdfast", history),
+        peers=(side(little, 2_000),),
+        figure=per_second,
+        target={little: round(1 / 1.3, 2)},
+    )
+
+
 def _row(
     operation: str, engine: str, power: bool, what: str, parameters: dict[str, Any], target: float
 ) -> Case:
@@ -48,9 +68,7 @@ def _row(
     survives: Survives = "a power cut" if power else "a crash"
     kind = {"append": "append", "append_many": "batch", "read": "read"}[operation]
     asked = "" if operation == "read" or engine == "postgres" else _durability(power)
-    how = "fsync, synchronous_commit on"
-    if engine == "sqlite":
-        how = "WAL FULL" if power else "WAL NORMAL"
+    how = _how(engine, power)
     return Case(
         name=f"events/{engine}-{kind}{asked}",
         what=what,
@@ -65,6 +83,12 @@ def _row(
 
 def _server(engine: str) -> ServerKind | None:
     return "postgresql" if engine == "postgres" else None
+
+
+def _how(engine: str, power: bool) -> str:
+    if engine == "postgres":
+        return "fsync, synchronous_commit on"
+    return "WAL FULL" if power else "WAL NORMAL"
 
 
 def _durability(power: bool) -> str:

@@ -10,6 +10,7 @@ one call of ``append_event`` or ``append_events``: one round trip, one commit. I
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
@@ -133,6 +134,7 @@ class PostgresEventStore:
             connection.execute(
                 "INSERT INTO event_archives VALUES (%s, %s, %s)", (stream, version, note.decode())
             )
+            fault_point("events.archive.removed")
             return True
 
     def archived(self, stream: str) -> bytes | None:

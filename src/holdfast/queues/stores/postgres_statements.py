@@ -16,7 +16,7 @@ CREATE TABLE queue_messages (
     due double precision NOT NULL,            -- when a delayed one is ready, when a lease ends
     at double precision NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
-    leases bigint NOT NULL DEFAULT 0,         -- ever given, the number of the last one
+    leases bigint NOT NULL DEFAULT 0,         -- the number of the last one
     held boolean NOT NULL DEFAULT false,      -- whether that one still counts
     lease double precision NOT NULL DEFAULT 0,
     died bigint,                              -- the order of dying
@@ -121,6 +121,8 @@ PROMOTE = (
     f"SELECT id {_ALL} AND place IN ('delayed', 'leased') AND due <= %s ORDER BY id FOR UPDATE))"
     " AND place IN ('delayed', 'leased')"
 )
+# A take need not be on the disk: what a crash of the server forgets of it is given out again. The
+# number of a lease is the time if that is higher, so that a forgotten one never fits a later lease.
 # Rows are of one kind: leased now; or spent, which have to be buried first; or one that says that
 # something is late, which has to be made ready first. Either may come before what is ready.
 TAKE = """
@@ -131,10 +133,12 @@ WITH late AS (
     SELECT id, held AND attempts >= %(max_attempts)s AS spent FROM queue_messages
     WHERE queue = %(queue)s AND place = 'ready' AND NOT EXISTS (SELECT 1 FROM late)
         AND NOT (SELECT paused FROM queues WHERE serial = %(queue)s)
+        AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
     ORDER BY rank, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE queue_messages m SET place = 'leased', due = %(until)s, lease = %(lease)s,
-        attempts = attempts + 1, leases = leases + 1, held = true
+        attempts = attempts + 1, held = true,
+        leases = greatest(leases + 1, (%(now)s::double precision * 1000000)::bigint)
     FROM picked WHERE m.id = picked.id AND NOT EXISTS (SELECT 1 FROM picked WHERE spent)
     RETURNING m.rank, 'leased' AS kind, m.id, payload, attempts, at, leases, reason
 )
