@@ -120,6 +120,29 @@ def temporary_beside(target: Path) -> Path:
     return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
 
 
+def link_over(source: Path, target: Path, *, only_if: Callable[[os.stat_result], bool]) -> bool:
+    """Give the file `source` the name `target` as well, over what bears it; returns whether it did.
+
+    Not where `only_if` says no of the file that was really linked, nor where the file system has
+    no hard links. The bytes are not copied: whoever writes in place changes them under both names.
+    Raises `StorageError`.
+    """
+    temporary = temporary_beside(long_path(target))
+    try:
+        os.link(_link_target(long_path(source)), temporary)
+    except OSError:
+        return False
+    try:
+        if not only_if(os.lstat(temporary)):
+            return False
+        replace(temporary, target)
+        return True
+    except OSError as error:
+        raise storage_error(error, target, "name the file") from error
+    finally:
+        _discard(temporary)
+
+
 def remove(path: Path) -> None:
     """Remove one file or link; a missing one is fine. Raises `StorageError`."""
     with storage_errors(path, "remove the file"):
