@@ -258,7 +258,7 @@ def test_killed_at_every_fault_point(saved: Saved, tmp_path: Path, part: str) ->
     points = visited(*work, trace=tmp_path / "trace")
     assert any(point.startswith(("recovery.", "sqlite.")) for point in points)
     for point, count in sorted(points.items()):
-        for visit in sorted({1, count}):
+        for visit in sorted({1, count if point.startswith(("recovery.", "sqlite.")) else 1}):
             shutil.rmtree(saved.root)
             shutil.copytree(copy, saved.root)
             faults = environment(f"{point}=crash@{visit}")
