@@ -26,6 +26,8 @@ from tests.services.conftest import is_alive, wait_until
 
 pytestmark = pytest.mark.slow
 
+OURS = ("recovery.", "vault.", "quarantine.", "sqlite.")  # crashed at the first and last visit
+
 
 def check_recovered(saved: Saved, harmed: dict[str, bytes]) -> None:
     """Everything is as it was in the snapshot, and what was replaced is in quarantine."""
@@ -64,7 +66,7 @@ def test_killed_at_every_fault_point(saved: Saved, tmp_path: Path, work: list[st
     assert {"vault.restore.file", "quarantine.taken", *expected} <= set(points)
     check_recovered(saved, harmed.files)
     for point, count in sorted(points.items()):
-        for visit in sorted({1, count}):
+        for visit in sorted({1, count if point.startswith(OURS) else 1}):
             harmed.again()
             faults = environment(f"{point}=crash@{visit}")
             ended = subprocess.run(command(*work), env=faults, check=False, capture_output=True)

@@ -136,7 +136,14 @@ def test_one_store_alone(saved: Saved, holdfast: Runner, store: str) -> None:
         "logs": lambda: contents(saved.root)["logs/worker.log"] == saved.files["logs/worker.log"],
     }
     assert not any(is_old() for is_old in states.values())
+    shown = {"workflows": "workflow_runs", "events": "events  ", "logs": "replace  logs/worker.log"}
+    done = holdfast("restore", "latest", "--store", store, "--dry-run", cwd=saved.root)
+    assert done.returncode == 0, done.stderr
+    assert shown.get(store, "replace  ") in done.stdout
+    if store == "workflows":
+        assert "2 rows now, 1 in the snapshot" in done.stdout
     assert holdfast("restore", "latest", "--store", store, cwd=saved.root).returncode == 4
+    assert not any(is_old() for is_old in states.values())
     done = holdfast("restore", "latest", "--store", store, "--yes", cwd=saved.root)
     assert done.returncode == 0, done.stderr
     assert {name for name, is_old in states.items() if is_old()} == {store}
@@ -258,7 +265,7 @@ def test_killed_at_every_fault_point(saved: Saved, tmp_path: Path, part: str) ->
     points = visited(*work, trace=tmp_path / "trace")
     assert any(point.startswith(("recovery.", "sqlite.")) for point in points)
     for point, count in sorted(points.items()):
-        for visit in sorted({1, count}):
+        for visit in sorted({1, count if point.startswith(("recovery.", "sqlite.")) else 1}):
             shutil.rmtree(saved.root)
             shutil.copytree(copy, saved.root)
             faults = environment(f"{point}=crash@{visit}")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from holdfast.facade import Workspace
     from holdfast.recovery.components import ComponentReport, Kind
     from holdfast.recovery.source import Source
-    from holdfast.recovery.stores import StoreName
+    from holdfast.recovery.stores import StoreName, StorePlan
     from holdfast.vault import RestoreReport
 
 
@@ -59,19 +59,35 @@ def restore_store(
     yes: bool,
 ) -> int:
     """Bring one store back; returns the exit status."""
+    from holdfast.recovery.stores import plan_store
     from holdfast.recovery.stores import restore_store as carry_out
 
-    what = f"the {store} by those of snapshot {source.id[:12]}"
+    name = cast("StoreName", store)
+    plan = plan_store(source, workspace, name)
     if dry_run:
-        plan = {"store": store, "snapshot": source.id, "dryRun": True}
-        terminal.emit(plan, f"Would replace {what}; the present ones go to quarantine")
+        terminal.emit(plan, lambda: _store_text(plan))
         return 0
+    if not yes:
+        terminal.note(_store_text(plan))
+    question = f"Replace the {store} by those of snapshot {source.id[:12]}?"
     hint = "the present ones go to quarantine; pass --yes"
-    terminal.require_consent(f"Replace {what}?", yes=yes, hint=hint)
-    report = carry_out(source, workspace, cast("StoreName", store))
+    terminal.require_consent(question, yes=yes, hint=hint)
+    report = carry_out(source, workspace, name)
     kept = "; what was there is in quarantine" if report.quarantined else ""
     terminal.emit(report, f"Restored the {store}: {report.summary}{kept}")
     return 0
+
+
+def _store_text(plan: "StorePlan") -> str:
+    from holdfast.cli.restore import plan_text
+
+    if plan.files is not None:
+        return plan_text(plan.files)
+    tables = dict.fromkeys((*plan.now, *plan.then))
+    return "\n".join(
+        f"{table:<24}{plan.now.get(table, 0)} rows now, {plan.then.get(table, 0)} in the snapshot"
+        for table in tables
+    )
 
 
 def _component_text(report: "ComponentReport") -> str:

@@ -94,6 +94,17 @@ def replace_rows(
     return count
 
 
+def count_rows(path: Path, *, prefix: str) -> dict[str, int]:
+    """How many rows the tables named `prefix`… of a database have; none where there is no file."""
+    if not path.exists():
+        return {}
+    with sqlite_errors(path), closing(connect(path, "mode=ro", _PATIENCE)) as connection:
+        return {
+            table: connection.execute(f'SELECT count(*) FROM "{table}"').fetchone()[0]  # noqa: S608
+            for table in _tables(connection, prefix)
+        }
+
+
 def _tables(connection: sqlite3.Connection, prefix: str) -> list[str]:
     query = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND substr(name, 1, ?) = ?"
     return [name for (name,) in connection.execute(query, (len(prefix), prefix)).fetchall()]

@@ -14,7 +14,7 @@ from holdfast.durable.faults import fault_point
 from holdfast.durable.files import make_folder, move, remove_tree
 from holdfast.durable.locks import Lock
 from holdfast.durable.quarantine import Quarantine
-from holdfast.engines.sqlite_restore import replace_rows
+from holdfast.engines.sqlite_restore import count_rows, replace_rows
 from holdfast.engines.urls import parse_url, url_for
 from holdfast.errors import NotFoundError, RefusedError, UsageError
 from holdfast.facade import Workspace
@@ -22,6 +22,7 @@ from holdfast.recovery.holders import refuse_if_held
 from holdfast.recovery.journals import ENGINES
 from holdfast.recovery.registries import KINDS, registry_at
 from holdfast.recovery.source import Source
+from holdfast.vault import RestoreReport
 from holdfast.vault.in_use import keep_database
 
 StoreName = Literal["workflows", "queues", "events", "registry", "logs"]
@@ -38,6 +39,19 @@ class StoreReport(msgspec.Struct, frozen=True, rename="camel"):
     quarantined: list[str] = []
 
 
+class StorePlan(msgspec.Struct, frozen=True, rename="camel"):
+    """What a restore of one store would change: its files, or the rows of its tables.
+
+    `now` and `then` count the rows of each table at present and in the snapshot.
+    """
+
+    store: StoreName
+    snapshot: str
+    files: RestoreReport | None = None
+    now: dict[str, int] = {}
+    then: dict[str, int] = {}
+
+
 class _Room(NamedTuple):
     """A room whose tables may share a file: their prefix, and what keeps old claims invalid.
 
@@ -50,6 +64,27 @@ class _Room(NamedTuple):
     keep: Sequence[str] = ()
     before: Sequence[str] = ()
     after: Sequence[str] = ()
+
+
+def plan_store(source: Source, workspace: Workspace, name: StoreName) -> StorePlan:
+    """What `restore_store` would do; nothing is changed. Raises as it does."""
+    layout = workspace.layout
+    if name == "registry":
+        paths = [path for path in KINDS if source.has(path)]
+    elif name == "logs":
+        paths = [_inside(layout.logs, workspace)]
+    else:
+        scheme, place = _place(workspace, name)
+        inner = _inside(place, workspace)
+        if scheme == "sqlite":
+            prefix = _ROOMS[name].prefix
+            with source.fetched([inner], layout.state) as folder:
+                then = count_rows(folder / inner, prefix=prefix)
+            now = count_rows(place, prefix=prefix)
+            return StorePlan(name, source.id, now=now, then=then)
+        paths = [inner]
+    files = source.vault.restore(source.id, paths, to=layout.root, dry_run=True)
+    return StorePlan(name, source.id, files)
 
 
 def restore_store(source: Source, workspace: Workspace, name: StoreName) -> StoreReport:
@@ -65,15 +100,21 @@ def restore_store(source: Source, workspace: Workspace, name: StoreName) -> Stor
             return _registries(source, workspace)
         if name == "logs":
             return _logs(source, workspace)
-        engine = parse_url(getattr(workspace.settings, name).url)
-        if engine.scheme == "sqlite":
-            return _rows(source, workspace, name, engine.require_path())
-        if engine.scheme in ENGINES:
-            return _folder(source, workspace, name, engine.require_path())
-        raise UsageError(
-            f"the {name} are kept on {engine.scheme}://, and snapshots hold no servers",
-            hint="restore them with that server's own means",
-        )
+        scheme, place = _place(workspace, name)
+        if scheme == "sqlite":
+            return _rows(source, workspace, name, place)
+        return _folder(source, workspace, name, place)
+
+
+def _place(workspace: Workspace, name: StoreName) -> tuple[str, Path]:
+    """The engine and the place of a store. Raises `UsageError` when it is a server's."""
+    engine = parse_url(getattr(workspace.settings, name).url)
+    if engine.scheme in ("sqlite", *ENGINES):
+        return engine.scheme, engine.require_path()
+    raise UsageError(
+        f"the {name} are kept on {engine.scheme}://, and snapshots hold no servers",
+        hint="restore them with that server's own means",
+    )
 
 
 def _registries(source: Source, workspace: Workspace) -> StoreReport:

@@ -38,7 +38,7 @@ class ReadyCheck(msgspec.Struct, frozen=True, omit_defaults=True):
     file: Annotated[
         str | None, Meta(description="A file that it makes or touches, relative to the workspace.")
     ] = None
-    timeout: Annotated[Seconds, Meta(description="Seconds it may take.")] = 30.0
+    timeout: Annotated[Seconds, Meta(description="Seconds it may take; 0: no limit.")] = 30.0
 
 
 class RestartPolicy(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):

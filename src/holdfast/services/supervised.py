@@ -104,7 +104,10 @@ class Supervised:
                 output=self._records.output(self.name),
             )
         except HoldfastError as error:
-            self._rest("failed", str(error))
+            if isinstance(error, StorageError):  # it may be otherwise in a moment
+                self._after_end(str(error), None, now)
+            else:
+                self._rest("failed", str(error))
             self._say("error", "Service cannot be started", reason=record.reason)
             return
         fault_point("services.spawned")
@@ -160,7 +163,8 @@ class Supervised:
             record.exit_status = self._child.wait()
             self._child = None
         self._take_what_it_says(finished=True)
-        remove(self._records.stop_file(self.name))
+        with suppress(StorageError):
+            remove(self._records.stop_file(self.name))
         record.process = None
         status = record.exit_status
         how = "ended" if status is None else f"ended with status {status}"

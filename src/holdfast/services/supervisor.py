@@ -6,6 +6,7 @@ at any instant: the next one goes on. It ends when nothing is wanted and nothing
 
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from holdfast.durable.locks import Lock
@@ -75,7 +76,7 @@ class Supervisor:
             except HoldfastError as error:
                 self._complain(error)
             busy |= before != (record.state, record.process)
-            busy |= record.state in ("starting", "stopping", "waiting")
+            busy |= record.state in ("starting", "stopping")
         return busy
 
     def _meet(self, wanted: dict[str, Wish]) -> None:
@@ -144,7 +145,8 @@ class Supervisor:
     def _complain(self, error: HoldfastError) -> None:
         if str(error) != self._problem:
             self._problem = str(error)
-            print(error, file=sys.stderr, flush=True)  # noqa: T201  its output is a file
+            with suppress(OSError):  # its output is a file, on the disk that may be full
+                print(error, file=sys.stderr, flush=True)  # noqa: T201
 
 
 def main() -> int:
