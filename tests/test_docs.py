@@ -248,3 +248,39 @@ def _in_a_workspace(home: Path, commands: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@POSIX_SHELL
+def test_the_commands_of_the_page_on_backups(tmp_path: Path) -> None:
+    from holdfast.vault.identities import generate_identity
+
+    root = create(tmp_path / "development", home=tmp_path).layout.root
+    (tmp_path / "media").mkdir()
+    for name in ("recipient", "colleague"):
+        public = generate_identity(tmp_path / "keys" / f"{name}.key")
+        (root / f"{name}.txt").write_text(public, encoding="utf-8")
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    outputs: dict[str, str] = {}
+    for name, commands in examples("docs/howto-backups.md").items():
+        done = subprocess.run(
+            [require_program("sh"), "-euc", commands],
+            cwd=root,
+            env={
+                **os.environ,
+                "HOME": str(tmp_path),
+                "XDG_CONFIG_HOME": str(tmp_path / "config"),
+                "PATH": scripts,
+                "HOLDFAST_WORKSPACE": "",
+            },
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        outputs[name] = done.stdout
+    assert outputs["key"].count("age1") == 2
+    assert outputs["destinations"].count("FAILED") == 0
+    assert "1 were in disk before" in outputs["sync"]
+    assert "new data" in outputs["recipients"]
+    assert "every file compared" in outputs["archives"]

@@ -10,8 +10,13 @@ RECIPIENT = "HOLDFAST_TEST_RECIPIENT"
 
 def create(path: Path) -> Vault:
     """A vault of the kind that this test is about."""
+    return Vault.create(path, Access(recipients=recipients()))
+
+
+def recipients() -> list[str]:
+    """Whom what is made here is encrypted for."""
     recipient = os.environ.get(RECIPIENT)
-    return Vault.create(path, Access(recipients=[recipient] if recipient else []))
+    return [recipient] if recipient else []
 
 
 def encrypted() -> bool:

@@ -63,7 +63,7 @@ def restore(
         report = Vault(vault).restore(
             identity, to=to, home=to, quarantine=Quarantine(tmp_path / "quarantine")
         )
-    assert list((tmp_path / "private" / "unpacked").iterdir()) == []
+    assert list((tmp_path / "private" / "scratch").iterdir()) == []
     return report, problems
 
 
@@ -78,7 +78,7 @@ def test_an_archive_comes_back_as_it_was(tmp_path: Path, tree: Path, folder: Pat
     assert restored.healthy
     assert problems == []
     assert facts(tmp_path / "out") == facts(tree)
-    assert list((tmp_path / "private").iterdir()) == [tmp_path / "private" / "unpacked"]
+    assert [path.name for path in (tmp_path / "private").iterdir()] == ["scratch"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="GNU tar")

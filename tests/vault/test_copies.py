@@ -48,7 +48,7 @@ def test_a_copy_is_the_tree_with_modes_and_times(tmp_path: Path, tree: Path, fol
     assert str(path) == report.path
     assert path.name.startswith("bees-20")
     assert facts(path) == facts(tree)
-    assert list((tmp_path / "private").iterdir()) == []
+    assert list((tmp_path / "private" / "scratch").iterdir()) == []
     if sys.platform != "win32":
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
 

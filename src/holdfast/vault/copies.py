@@ -7,7 +7,6 @@ the copy before, never to a live file. The list of what was copied lies beside t
 
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +39,7 @@ from holdfast.vault.naming import free_name, kept_backups
 from holdfast.vault.proof import unsound
 from holdfast.vault.reports import CopyReport, Finding
 from holdfast.vault.repository import Repository
+from holdfast.vault.scratch import scratch_folder
 
 _BLOCK = 1 << 20
 _CHECKED = 5  # databases opened in the finished copy
@@ -58,14 +58,12 @@ def create_copy(folder: Path, order: Order, private: Path) -> CopyReport:
     if is_within(order.root, folder):
         raise UsageError("a copy cannot hold itself", path=order.root)
     sweep_temporary(folder, older_than=_STALE)
-    make_folder(private, private=True)
-    scratch = Path(tempfile.mkdtemp(prefix="copy-", dir=private))
-    copying = _Copying(folder, order, scratch)
-    try:
-        path = copying.run()
-    finally:
-        copying.gatherer.close()
-        remove_tree(scratch)
+    with scratch_folder(private) as scratch:
+        copying = _Copying(folder, order, scratch)
+        try:
+            path = copying.run()
+        finally:
+            copying.gatherer.close()
     return CopyReport(
         path=str(path),
         files=copying.gatherer.files,

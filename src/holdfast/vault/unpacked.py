@@ -1,19 +1,16 @@
 """An archive or a copy as a vault with one snapshot, so that it is restored like any other."""
 
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from holdfast.durable.files import make_folder, remove_tree
 from holdfast.durable.names import long_path
-from holdfast.errors import NotFoundError, StorageError
+from holdfast.errors import NotFoundError
 from holdfast.vault.entries import Problem
 from holdfast.vault.identities import KeySource
 from holdfast.vault.repository import Repository
-
-_STALE = 86_400.0
+from holdfast.vault.scratch import scratch_folder
 
 
 @contextmanager
@@ -26,11 +23,7 @@ def unpacked(
     """
     if not long_path(path).exists():
         raise NotFoundError("there is no such archive or copy", path=path)
-    _sweep(private / "unpacked")
-    make_folder(private, private=True)
-    make_folder(private / "unpacked", private=True)
-    place = Path(tempfile.mkdtemp(dir=private / "unpacked"))
-    try:
+    with scratch_folder(private) as place:
         repository = Repository.create(place)
         if long_path(path).is_dir():
             from holdfast.vault.copies import import_copy
@@ -42,19 +35,3 @@ def unpacked(
             room = shutil.disk_usage(place).free
             identity, problems = import_archive(path, source, repository, room=room)
         yield repository, identity, problems
-    finally:
-        remove_tree(place)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what a restore that was killed left a day ago or earlier."""
-    import time
-
-    try:
-        for path in long_path(folder).iterdir():
-            if time.time() - path.stat().st_mtime > _STALE:
-                remove_tree(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise StorageError(f"cannot clean up: {error.strerror}", path=folder) from error

@@ -220,7 +220,7 @@ class _Import:
         self._hashes[shown(member.path)] = (member.size, whole.hexdigest())
 
     def _refuse(self, member: tar.Member, reason: str) -> None:
-        self.problems.append(Problem(shown(member.path), f"refused: {reason}"))
+        self.problems.append(Problem(shown(member.path).rstrip("/"), f"refused: {reason}"))
 
     def _compare_manifest(self, manifest: bytes | None) -> ManifestHeader | None:
         if manifest is None:

@@ -110,6 +110,8 @@ def read_members(read: Read) -> Iterator[tuple[Member, Iterator[bytes]]]:
             continue
         made = _described(plain, extended) if extended else plain
         extended = {}
+        if made.kind in (FILE, b"\0") and made.path.endswith("/"):
+            made = made._replace(kind=FOLDER)  # as tar wrote folders long ago
         size = made.size if made.kind in (FILE, b"\0", b"7") else 0
         content = _Content(read, size)
         yield made, iter(content)

@@ -3,7 +3,6 @@
 import os
 import socket
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -13,7 +12,7 @@ from typing import Any, Literal
 import zstandard
 from blake3 import blake3
 
-from holdfast.durable.files import make_folder, remove_tree, sweep_temporary
+from holdfast.durable.files import sweep_temporary
 from holdfast.durable.names import is_within, long_path
 from holdfast.durable.staged import StagedFile
 from holdfast.errors import HoldfastError, NotFoundError, UsageError
@@ -35,6 +34,7 @@ from holdfast.vault.naming import ARCHIVE, SEALED_ARCHIVE, free_name
 from holdfast.vault.proof import hash_of, unsound
 from holdfast.vault.reports import ArchiveReport, Finding
 from holdfast.vault.repository import Access
+from holdfast.vault.scratch import scratch_folder
 
 _How = Literal["full", "sealed"]
 _LEVEL = 3
@@ -58,15 +58,11 @@ def create_archive(folder: Path, order: Order, access: Access, private: Path) ->
         raise UsageError("archives are encrypted for recipients only", hint=hint)
     recipients = [check_recipient(one) for one in access.recipients]
     sweep_temporary(folder, older_than=_STALE)
-    make_folder(private, private=True)
-    scratch = Path(tempfile.mkdtemp(prefix="archive-", dir=private))
-    try:
+    with scratch_folder(private) as scratch:
         writing = _Writing(folder, order, recipients, scratch)
         path, stored = writing.run()
         visit("vault.archive.written", path)
         proof, findings = _prove(path, writing, access, scratch)
-    finally:
-        remove_tree(scratch)
     return ArchiveReport(
         path=str(path),
         files=len(writing.listed),
