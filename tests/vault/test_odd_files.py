@@ -103,7 +103,7 @@ def test_names_that_windows_reserves(
     from holdfast.vault.index import Index
 
     monkeypatch.setattr(sys, "platform", "win32")
-    planner = Planner(tmp_path / "there", Index(), 0)
+    planner = Planner(tmp_path / "there", Index(), 0, lambda *_: True)
     refused = {name: planner.plan(Entry(name, "file")).refusal for name in ("aux", "a:b", "fine")}
     assert refused["aux"]
     assert "Windows" in refused["aux"]

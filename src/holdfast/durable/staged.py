@@ -60,6 +60,11 @@ class StagedFile:
             folder = Path(self._folder)
             raise storage_error(error, folder, "set a file's mode and time") from error
 
+    def complete(self) -> Path:
+        """Close the file and say where it is, for who reads it by its name; then `discard` it."""
+        self._close()
+        return Path(self._path)
+
     def publish(self, target: Path | str, *, durability: Durability = "power") -> None:
         """Give the file its name, on the same disk; what bears that name is replaced."""
         place = target if isinstance(target, str) else str(long_path(target))

@@ -15,7 +15,7 @@ from holdfast.durable.files import make_folder, remove, sweep_temporary
 from holdfast.durable.names import is_within, long_path
 from holdfast.errors import ConflictError, HoldfastError, NotFoundError, UsageError
 from holdfast.vault.capture import Capture
-from holdfast.vault.coverage import HOME, WORKSPACE, Tree
+from holdfast.vault.coverage import HOME, UNDO, WORKSPACE, Tree
 from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, Root
 from holdfast.vault.failing import visit
 from holdfast.vault.forget import forget
@@ -46,8 +46,11 @@ class Order:
     everything: bool = False
     workspace_id: str = ""
     workspace_name: str = ""
+    point: str = ""
+    away: Sequence[Path] = ()
     stores: Sequence[str] = ()
     progress: Progress | None = None
+    unless_unchanged: bool = False
 
     @property
     def roots(self) -> list[Root]:
@@ -68,9 +71,11 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
     make_folder(repository.scratch, private=True)
     sweep_temporary(repository.scratch, older_than=86_400)
     earlier = [info for info in list_snapshots(repository) if info.root == str(order.root)]
-    work = _Work(repository, order, _newest_readable(repository, earlier))
+    work = _Work(repository, order, _newest_readable(repository, order, earlier))
     try:
         work.gather()
+        if order.unless_unchanged and (same := work.same_as_before()) is not None:
+            return SnapshotReport(same, None, [], time.monotonic() - began)
         identity, header = work.publish()
     except BaseException:
         work.abort()
@@ -80,18 +85,40 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         forget(repository, partial)
     index = Index()  # what is proven is what was published
     sample = work.sample()
-    index.load(repository, {chunk for entry, _ in sample for chunk in entry.chunks})
+    wanted = {chunk for entry, _ in sample for chunk in entry.chunks}
+    index.load(repository, only=wanted, without_key=True)
+    repository.tidy_memory()
     proof, findings = prove(repository, index, identity, sample, order.roots)
     seconds = time.monotonic() - began
-    return SnapshotReport(info_of(identity, header), proof, findings, seconds)
+    notes = _notes(repository, index)
+    return SnapshotReport(info_of(identity, header), proof, findings, seconds, notes)
 
 
-def _newest_readable(repository: Repository, earlier: Sequence[SnapshotInfo]) -> Snapshot | None:
-    """The newest of the snapshots of the same tree; a partial one if there is no other."""
+def _notes(repository: Repository, index: Index) -> list[str]:
+    if index.locked or (repository.keys is not None and repository.keys.new_key):
+        return [
+            "what the encrypted vault held before is not known on this machine, and without the "
+            "key it cannot be looked at: what could not be recognised was stored anew"
+        ]
+    return []
+
+
+def _newest_readable(
+    repository: Repository, order: Order, earlier: Sequence[SnapshotInfo]
+) -> Snapshot | None:
+    """The newest of the snapshots of the same tree; a partial one if there is no other.
+
+    For an undo point it is rather one of those: they leave out what programs write all the time,
+    so each kind knows most of its own.
+    """
+
+    def rank(info: SnapshotInfo) -> tuple[bool, bool]:
+        return info.partial, (UNDO in info.tags) != (UNDO in order.tags)
+
     newest_first = list(reversed(earlier))
-    for info in sorted(newest_first, key=lambda info: info.partial):
+    for info in sorted(newest_first, key=rank):
         try:
-            return Snapshot(repository, info.id)
+            return Snapshot(repository, info.id, digest=order.unless_unchanged)
         except HoldfastError:
             continue  # damaged below its header: an older one serves as well
     return None
@@ -114,6 +141,8 @@ class _Work:
                 repository.root,
                 everything=order.everything,
                 excludes=order.excludes,
+                encrypted=repository.sealing.encrypted,
+                away=order.away,
             )
             for number, root in enumerate(order.roots)
         ]
@@ -128,10 +157,11 @@ class _Work:
         self._all_held = header is not None and header.packs == self._packs_digest()
         self._gathering = Gathering(
             self._parent,
-            Capture(self._store, repository.scratch),
+            Capture(self._store, repository.scratch, repository.sealing.identify),
             holds=self._holds,
             same_rules=header is not None and header.rules == self._rules,
             stores=order.stores,
+            digest=order.unless_unchanged,
             progress=order.progress,
         )
 
@@ -166,6 +196,7 @@ class _Work:
             tags=list(order.tags),
             excludes=list(order.excludes),
             everything=order.everything,
+            point=order.point,
             problems=gathering.problems,
             partial=partial,
             by_priority=True,
@@ -175,6 +206,18 @@ class _Work:
         identity = gathering.writer.publish(self._repository, header)
         visit("vault.snapshot.written", self._repository.root, "write the snapshot")
         return identity, header
+
+    def same_as_before(self) -> SnapshotInfo | None:
+        """The parent, when every entry is, byte for byte, as it is there."""
+        parent, gathering = self._parent.snapshot, self._gathering
+        if parent is None or self._packs is not None or self._stored or gathering.problems:
+            return None
+        totals = parent.header.totals
+        if (totals.entries, totals.files) != (gathering.writer.count, gathering.totals.files):
+            return None
+        if parent.header.partial or gathering.writer.body() != self._parent.body():
+            return None
+        return info_of(parent.id, parent.header)
 
     def abort(self) -> None:
         """Give up; what was published stays, as garbage or for the next snapshot."""
@@ -240,7 +283,7 @@ class _Work:
         if self._index is None:
             self._index = Index()
             before = self._repository.pack_sizes().keys()
-            self._index.load(self._repository)
+            self._index.load(self._repository, without_key=True)
             found = (self._index.pack_sizes.keys() & before) - self._index.condemned
             # Of the packs at the start, those that no index lists are of no use to this snapshot.
             self._relied_on = found if not self._all_held else self._relied_on | found

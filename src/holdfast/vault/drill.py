@@ -48,6 +48,7 @@ def drill(
 ) -> DrillReport:
     """Recover the snapshot `identity` into a scratch folder; see `Vault.drill`."""
     began = time.monotonic()
+    repository.sealing.require_key()
     place = scratch or repository.scratch
     make_folder(place, private=True)
     sweep_temporary(place, older_than=86_400)
@@ -93,7 +94,7 @@ class _Drill:
     def __init__(
         self, repository: Repository, snapshot: Snapshot, folder: Path, progress: Progress | None
     ) -> None:
-        self.where = f"snapshots/{snapshot.id}.jsonl.zst"
+        self.where = repository.snapshot_name(snapshot.id)
         self.workspace = folder / "0"
         self.findings: list[Finding] = []
         self.files = self.size = self.databases = 0
@@ -131,7 +132,7 @@ class _Drill:
             failed.add(problem.path)
             self._report(before + problem.path, problem.reason)
         restored = 2 * done + sum(entry.size for entry in entries)
-        checker = _Checker(target, reader.index)
+        checker = _Checker(target, reader)
         for entry in entries:
             path = printable(entry.path)
             if path in failed:
@@ -155,8 +156,8 @@ class _Drill:
 class _Checker:
     """Compares what was restored below `target` with the snapshot's entries."""
 
-    def __init__(self, target: Path, index: Index) -> None:
-        self._planner = Planner(target, index, settled_before=0)
+    def __init__(self, target: Path, reader: ChunkReader) -> None:
+        self._planner = Planner(target, reader.index, 0, reader.repository.sealing.matches)
         self._twins: dict[str, int] = {}
 
     def differences(self, entry: Entry) -> Iterator[str]:

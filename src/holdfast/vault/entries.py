@@ -117,6 +117,7 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
     tags: list[str] = []
     excludes: list[str] = []
     everything: bool = False
+    point: str = ""
     problems: list[Problem] = []
     partial: bool = False
     by_priority: bool = False
@@ -167,7 +168,8 @@ def unescape(text: str) -> str:
 
 def printable(name: str) -> str:
     """`name` for people and JSON; what is no UTF-8 is shown by its code."""
-    return name.encode("utf-8", "backslashreplace").decode()
+    text = name.encode("utf-8", "backslashreplace").decode()
+    return name if text == name else text  # nearly always; a million copies take much memory
 
 
 def escaped(entry: Entry) -> Entry:

@@ -66,9 +66,10 @@ class Gathering:
         holds: Callable[[Sequence[str]], bool],
         same_rules: bool,
         stores: Sequence[str],
+        digest: bool,
         progress: Progress | None,
     ) -> None:
-        self.writer = SnapshotWriter()
+        self.writer = SnapshotWriter(digest=digest)
         self.totals = Totals()
         self.problems: list[Problem] = []
         self.fresh = Reservoir()

@@ -47,6 +47,14 @@ class Parent:
         self._next = next(self._groups, None)
         return group.entries
 
+    def body(self) -> bytes | None:
+        """The digest of all entries; see `SnapshotWriter.body`."""
+        if self.snapshot is None:
+            return None
+        for _ in self._groups:
+            pass
+        return self.snapshot.body()
+
     def _in_order(self, repository: Repository, snapshot: Snapshot) -> Iterator[_Group]:
         if snapshot.header.by_priority:
             yield from _groups(snapshot)

@@ -55,6 +55,7 @@ def prune(
     progress: Progress | None = None,
 ) -> PruneReport:
     """Remove what is needed no more; see `Vault.prune`."""
+    repository.sealing.require_key()
     make_folder(repository.scratch, private=True)
     with Lock(repository.scratch / "prune.lock", purpose="prune the vault"):
         return _Prune(repository, grace, dry_run, progress).run()

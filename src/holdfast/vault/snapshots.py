@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import zstandard
@@ -11,30 +12,35 @@ from holdfast.durable.names import long_path
 from holdfast.errors import (
     CorruptError,
     HoldfastError,
+    LockedError,
     NewerFormatError,
     NotFoundError,
     UnreadableError,
     UsageError,
-    storage_errors,
 )
 from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escape, escaped, unescaped
 from holdfast.vault.reports import SnapshotInfo
-from holdfast.vault.repository import LINES, Repository
+from holdfast.vault.repository import Repository
+
+if TYPE_CHECKING:
+    from blake3 import blake3
 
 _BLOCK = 1 << 20
 _BATCH = 2000  # entries encoded at once
+_HEADERS = "headers"
 _HEADER_START = 1 << 16  # bytes of a snapshot file that nearly always hold its whole header
 
 
 class SnapshotWriter:
     """Gathers the entries of a snapshot, compressed, until the header is known."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, digest: bool = False) -> None:
         self._encoder = msgspec.json.Encoder()
         self._compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
         self._stream = _new_stream()
         self._pieces: list[bytes] = []
         self._batch: list[Entry] = []
+        self._body = _new_digest() if digest else None
         self.count = 0
 
     def add(self, entry: Entry) -> None:
@@ -47,6 +53,12 @@ class SnapshotWriter:
         self._batch += entries
         if len(self._batch) >= _BATCH:
             self._flush()
+
+    def body(self) -> bytes:
+        """The digest of all entries, if it is kept; equal ones say that nothing at all changed."""
+        self._flush()
+        assert self._body is not None
+        return self._body.digest()
 
     def publish(self, repository: Repository, header: Header) -> str:
         """Write the snapshot file, the commit point; returns its id. More may be added after."""
@@ -62,6 +74,8 @@ class SnapshotWriter:
         except UnicodeEncodeError:
             data = self._encoder.encode_lines([_writable(entry) for entry in self._batch])
         self._batch.clear()
+        if self._body is not None:
+            self._body.update(data)
         if compressed := self._stream.compress(data):
             self._pieces.append(compressed)
 
@@ -85,12 +99,18 @@ class Snapshot:
     Opening checks the whole file against its name. Raises `NotFoundError`, `UnreadableError`.
     """
 
-    def __init__(self, repository: Repository, identity: str) -> None:
+    def __init__(self, repository: Repository, identity: str, *, digest: bool = False) -> None:
         self.id = identity
         self.path = _path(repository, identity)
         self._data = repository.read(repository.snapshots, identity)
         self._lines = _lines(self._data, self.path)
         self.header = _parse_header(next(self._lines, b""), self.path)
+        self._body = _new_digest() if digest else None
+
+    def body(self) -> bytes:
+        """The digest of the entries that were read, if it is kept; see `SnapshotWriter.body`."""
+        assert self._body is not None
+        return self._body.digest()
 
     def entries(self) -> Iterator[Entry]:
         """The entries in their order, names as this system spells them; to be read once."""
@@ -106,6 +126,8 @@ class Snapshot:
         beginnings = _beginnings(paths) if paths else None
         count = 0
         for lines in self._lines:
+            if self._body is not None:
+                self._body.update(lines)
             if beginnings is not None:
                 whole = lines.split(b"\n")
                 count += len(whole) - lines.endswith(b"\n")
@@ -133,6 +155,12 @@ def _beginnings(paths: Collection[str]) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def _new_digest() -> "blake3":
+    from blake3 import blake3  # late: whoever only lists snapshots needs none
+
+    return blake3()
+
+
 def list_snapshots(repository: Repository) -> list[SnapshotInfo]:
     """All snapshots, oldest first; those whose header cannot be read say so in `damage`."""
     identities = repository.identities(repository.snapshots)
@@ -158,6 +186,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         problems=header.problems,
         partial=header.partial,
         vault=header.vault,
+        point=header.point,
     )
 
 
@@ -184,6 +213,8 @@ def resolve(repository: Repository, ref: str) -> str:
 
 def _latest(repository: Repository) -> str:
     snapshots = list_snapshots(repository)
+    if locked := [info for info in snapshots if info.locked]:
+        Snapshot(repository, locked[0].id)  # says which key is needed
     damaged = [info for info in snapshots if info.damage]
     if damaged:
         raise UnreadableError(
@@ -205,9 +236,12 @@ def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
     """The snapshot as it is listed; None when it was forgotten meanwhile."""
     path = _path(repository, identity)
     try:
-        return info_of(identity, _read_header(path))
+        return info_of(identity, _read_header(repository, identity))
     except NewerFormatError:
         raise
+    except LockedError as error:
+        never = datetime.fromtimestamp(0, UTC)
+        return SnapshotInfo(identity, never, never, damage=error.message, locked=True)
     except HoldfastError as error:
         if not long_path(path).exists():
             return None
@@ -215,18 +249,22 @@ def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
         return SnapshotInfo(identity, never, never, damage=error.message)
 
 
-def _read_header(path: Path) -> Header:
+def _read_header(repository: Repository, identity: str) -> Header:
     """The header alone: the file's first frame."""
+    path = _path(repository, identity)
+    known = repository.memory.recall(_HEADERS, identity) if repository.sealing.encrypted else None
     size = _HEADER_START
     while True:
-        with storage_errors(path, "read the snapshot"), long_path(path).open("rb") as file:
-            data = file.read(size)
+        data = known or repository.read_start(repository.snapshots, identity, size)
         frame = zstandard.ZstdDecompressor().decompressobj()
         try:
             line = frame.decompress(data)
         except zstandard.ZstdError as error:
             raise CorruptError(f"damaged snapshot: {error}", path=path) from error
         if frame.eof or len(data) < size:
+            if known is None and repository.sealing.encrypted:
+                first = data[: len(data) - len(frame.unused_data)]
+                repository.memory.remember(_HEADERS, identity, first)
             return _parse_header(line, path)
         size *= 8
 
@@ -275,4 +313,4 @@ def _lines(data: bytes, path: Path) -> Iterator[bytes]:
 
 
 def _path(repository: Repository, identity: str) -> Path:
-    return repository.snapshots / (identity + LINES)
+    return repository.lines_path(repository.snapshots, identity)
