@@ -126,7 +126,7 @@ def store_statuses(workspace: Workspace) -> list[StoreStatus]:
 def _prove(store: StoreStatus, path: str, proofs: list[Proof]) -> None:
     """Say when the store at `path` of the workspace was last proven, if ever."""
     for proof in reversed(proofs):  # the newest first
-        if proof.how == "drill" or any(f"{each}/".startswith(f"{path}/") for each in proof.paths):
+        if proof.how in ("drill", "full") or path in proof.paths:
             store.proven, store.proven_by = proof.proven_at, proof.how
             return
 

@@ -88,7 +88,7 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
     wanted = {chunk for entry, _ in sample for chunk in entry.chunks}
     index.load(repository, only=wanted, without_key=True)
     repository.tidy_memory()
-    proof, findings = prove(repository, index, identity, sample, order.roots)
+    proof, findings = prove(repository, index, identity, sample, order.roots, order.stores)
     seconds = time.monotonic() - began
     notes = _notes(repository, index)
     return SnapshotReport(info_of(identity, header), proof, findings, seconds, notes)

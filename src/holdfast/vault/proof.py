@@ -32,6 +32,7 @@ def prove(
     snapshot: str,
     sample: Sequence[tuple[Entry, bool]],
     roots: Sequence[Root],
+    stores: Sequence[str] = (),
 ) -> tuple[Proof | None, list[Finding]]:
     """Restore `sample` and compare it; the proof is recorded if all is right.
 
@@ -54,7 +55,7 @@ def prove(
     if findings:
         return None, findings
     entries = [entry for entry, _ in sample]
-    return record(repository, snapshot, entries, full=False), []
+    return record(repository, snapshot, entries, full=False, stores=stores), []
 
 
 def _prove_sealed(
@@ -92,11 +93,20 @@ def hash_of(path: Path) -> str | None:
     return state.hexdigest()
 
 
-def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool) -> Proof:
+def record(
+    repository: Repository,
+    snapshot: str,
+    entries: Sequence[Entry],
+    *,
+    full: bool,
+    stores: Sequence[str] = (),
+) -> Proof:
     """Note that `snapshot` was checked just now by restoring `entries`."""
     size = sum(entry.size for entry in entries)
     how: Literal["full", "sample"] = "full" if full else "sample"
-    paths = [printable(entry.path) for entry in entries if entry.root == 0]
+    inside = [f"{entry.path}/" for entry in entries if entry.root == 0]
+    # Names of files would be in clear, also in an encrypted vault; those of stores tell nothing.
+    paths = [store for store in stores if any(path.startswith(f"{store}/") for path in inside)]
     proof = Proof(snapshot, datetime.now(UTC), how, len(entries), size, paths)
     make_folder(repository.proofs, private=True)
     # Losing it in a power cut costs the next proof, which is not far: it is not worth an fsync.

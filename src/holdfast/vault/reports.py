@@ -47,7 +47,7 @@ class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
 class Proof(msgspec.Struct, rename="camel", frozen=True):
     """A check of one snapshot that passed: when (UTC), how, and how much was restored for it.
 
-    `paths` are those that a sample took of the workspace; a drill took all. ``sealed`` is what can
+    `paths` are the stores of which a sample took a file; a drill took all. ``sealed`` is what can
     be checked without the key of an encrypted vault: that what was stored is on the disk as it was
     written. It is never recorded as a proof.
     """
