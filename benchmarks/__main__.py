@@ -11,7 +11,7 @@ from benchmarks.cases import Case, Suite
 from benchmarks.environment import SCRATCH
 from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
-from benchmarks.suites import events, logs, queues, registry, snapshots, startup, workflows
+from benchmarks.suites import events, guard, logs, queues, registry, snapshots, startup, workflows
 from benchmarks.table import print_table
 
 SUITES: dict[str, Suite] = {
@@ -22,6 +22,7 @@ SUITES: dict[str, Suite] = {
     "registry": registry.cases,
     "logs": logs.cases,
     "snapshots": snapshots.cases,
+    "guard": guard.cases,
 }
 
 

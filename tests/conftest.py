@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from holdfast import logs, workflows
 
-pytest_plugins = ["tests.servers"]
+pytest_plugins = ["tests.servers", "tests.clients", "holdfast.testing.report"]
 
 SOURCE = Path(__file__).parent.parent / "src"
 
@@ -57,7 +57,7 @@ def _no_workspace_stays_open() -> Iterator[None]:
 Runner = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def _environment(more: dict[str, str] | None) -> dict[str, str]:
+def child_environment(more: dict[str, str] | None = None) -> dict[str, str]:
     """What a child process gets: this source on its path, wherever it is started."""
     path = os.pathsep.join(filter(None, [str(SOURCE), os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path, **(more or {})}
@@ -76,7 +76,7 @@ def holdfast(tmp_path: Path) -> Runner:
         return subprocess.run(
             [sys.executable, "-m", "holdfast", *map(str, arguments)],
             cwd=cwd or tmp_path,
-            env=_environment(env),
+            env=child_environment(env),
             input=stdin,
             capture_output=True,
             text=True,
@@ -108,7 +108,7 @@ def run_python(tmp_path: Path) -> Runner:
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
             cwd=cwd or tmp_path,
-            env=_environment({"PYTHONUTF8": "1", **plan, **(env or {})}),
+            env=child_environment({"PYTHONUTF8": "1", **plan, **(env or {})}),
             capture_output=True,
             text=True,
             encoding="utf-8",

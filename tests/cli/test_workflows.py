@@ -137,8 +137,12 @@ def test_cancel_and_prune(holdfast: Runner, place: Path) -> None:
     assert holdfast("workflows", "resume", "bees-1").returncode == 1
     refused = holdfast("workflows", "prune", "--older-than", "0")
     assert refused.returncode == 4
+    assert "1  research cancelled" in refused.stderr
     done = holdfast("workflows", "prune", "--older-than", "0", "--yes", "--json")
-    assert json.loads(done.stdout) == {"deleted": 1}
+    pruned = json.loads(done.stdout)
+    assert pruned["deleted"] == 1
+    [entry] = json.loads(holdfast("quarantine", "list", "--json").stdout)
+    assert entry["id"] == pruned["quarantine"]
     assert holdfast("workflows", "show", "bees-1").returncode == 2
 
 

@@ -12,6 +12,7 @@ from holdfast.services.initialization import initialize
 from holdfast.services.verification import verify_configuration
 from holdfast.workspace.creation import create
 from holdfast.workspace.layout import Layout
+from tests.conftest import Runner
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def test_a_new_workspace_is_in_order(layout: Layout) -> None:
 
 
 def test_a_sound_server_is_in_order(layout: Layout) -> None:
-    server = {"type": "stdio", "command": sys.executable, "args": ["-m", "ledger"]}
+    server = {"type": "stdio", "command": sys.executable, "args": ["-m", "json.tool"]}
     assert with_server(layout, server) == []
     assert with_server(layout, {"type": "http", "url": "http://127.0.0.1:8000/mcp"}) == []
 
@@ -108,3 +109,53 @@ def test_initialize_completes_and_registers(tmp_path: Path) -> None:
     assert problems(layout) == []
     (layout.agents / "director-agent.py").unlink()
     assert any("agent director-agent" in problem for problem in problems(layout))
+
+
+def notes(layout: Layout) -> list[str]:
+    findings = verify_configuration(open_workspace(layout.root))
+    return [f"{each.subject}: {each.note} ({each.hint})" for each in findings if each.note]
+
+
+def test_scopes_that_contradict_each_other_and_twins(layout: Layout) -> None:
+    sound = {"command": sys.executable, "args": []}
+    other = {"command": sys.executable, "args": ["-V"]}
+    (layout.home / ".claude.json").write_text(
+        json.dumps(
+            {
+                "mcpServers": {"a": sound, "A": sound, "b": sound},
+                "projects": {str(layout.root): {"mcpServers": {"b": other}}},
+            }
+        ),
+        encoding="utf-8",
+    )
+    assert problems(layout) == []
+    [twins, scopes] = notes(layout)
+    assert "a and A differ in case only" in twins
+    assert "local, user (the local one counts)" in scopes
+
+
+def test_the_command_shakes_hands_and_exits_1_on_failure(layout: Layout, holdfast: Runner) -> None:
+    layout.server_registry.write_text(
+        json.dumps(
+            {
+                "mcpRegistry": {
+                    "production": {
+                        "quits": {"command": sys.executable, "args": ["-c", "import nothing_x"]},
+                        "off": {"command": "nowhere", "status": "inactive"},
+                    }
+                }
+            }
+        ),
+        encoding="utf-8",
+    )
+    done = holdfast("servers", "verify", "quits", "--json", cwd=layout.root)
+    assert done.returncode == 1, done.stderr
+    document = json.loads(done.stdout)
+    assert not document["healthy"]
+    [result] = document["servers"]
+    assert result["name"] == "quits"
+    assert "nothing_x" in result["hint"]
+    assert [each["subject"].split()[1] for each in document["findings"]] == ["quits"]
+    static = holdfast("servers", "verify", "quits", "--static", cwd=layout.root)
+    assert static.returncode == 0, static.stdout
+    assert holdfast("servers", "verify", "nobody", cwd=layout.root).returncode == 2

@@ -3,24 +3,33 @@
 Each is a few lines in the workspace that end with the exit status returned here.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli.verifying import line_of, lines_of_health
 from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace, open_workspace
 from holdfast.services.initialization import initialize
-from holdfast.services.verification import Finding, verify_configuration
+from holdfast.services.verification import verify_configuration, verify_servers
+
+if TYPE_CHECKING:
+    from holdfast.services.control import ServiceStatus
 
 
 def verify_mcp_setup(root: Path) -> int:
-    """Check every configuration and print each finding; 0 when all is in order, else 1."""
-    return _at_workspace(root, _verify)
+    """Check every configuration and every server; 0 when all is in order, else 1.
+
+    With ``--static`` on the command line nothing is started.
+    """
+    return _at_workspace(root, _verify_static if "--static" in sys.argv[1:] else _verify)
 
 
 def initialize_workspace(root: Path) -> int:
-    """Complete the layout, register the agents found, then `verify_mcp_setup`."""
+    """Complete the layout, register the agents found, `verify_mcp_setup`, start the services."""
     return _at_workspace(root, _initialize)
 
 
@@ -38,20 +47,34 @@ def _initialize(workspace: Workspace) -> int:
         click.echo(f"made   {path}")
     for agent_id in added:
         click.echo(f"added  agent {agent_id}")
-    return _verify(workspace)
+    wrong = _verify_static(workspace)
+    return max(wrong, _start(workspace))
 
 
-def _verify(workspace: Workspace) -> int:
+def _start(workspace: Workspace) -> int:
+    from holdfast.services.control import start, unhealthy
+
+    found = start(workspace, told=lambda status: click.echo(_service_line(status)))
+    return 1 if unhealthy(found) else 0
+
+
+def _service_line(status: "ServiceStatus") -> str:
+    why = f": {status.reason}" if status.reason else ""
+    return f"{status.state:<9}service {status.name}{why}"
+
+
+def _verify_static(workspace: Workspace) -> int:
+    return _verify(workspace, static=True)
+
+
+def _verify(workspace: Workspace, *, static: bool = False) -> int:
     findings = verify_configuration(workspace)
     for finding in findings:
-        click.echo(_line(finding))
+        click.echo(line_of(finding))
+    results = [] if static else verify_servers(workspace)
+    for result in results:
+        click.echo("\n".join(lines_of_health(result)))
     wrong = sum(finding.problem is not None for finding in findings)
-    click.echo(f"{len(findings)} checked, {wrong} wrong")
+    wrong += sum(not result.healthy for result in results)
+    click.echo(f"{len(findings) + len(results)} checked, {wrong} wrong")
     return 1 if wrong else 0
-
-
-def _line(finding: Finding) -> str:
-    if finding.problem is None:
-        return f"ok     {finding.subject}"
-    hint = f" ({finding.hint})" if finding.hint else ""
-    return f"WRONG  {finding.subject}: {finding.problem}{hint}"

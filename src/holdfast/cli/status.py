@@ -1,7 +1,9 @@
 """``holdfast status``: everything at a glance."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from holdfast.cli.backup_destinations import rule_text
 from holdfast.cli.terminal import Terminal, command, readable_size
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
 
@@ -22,10 +24,24 @@ def _as_text(found: Status) -> str:
     for store in found.stores:
         if store.problem:
             lines += ["", f"{store.name}: {store.problem}"]
+    lines += ["", rule_text(found.rule)]
     for title, items in (("Unprotected", found.unprotected), ("Next", found.next)):
         if items:
             lines += ["", f"{title}:", *(f"  {item}" for item in items)]
+    lines += ["", "Schedule:", *(f"  {line}" for line in _schedule(found))]
     return "\n".join(lines)
+
+
+def _schedule(found: Status) -> Iterator[str]:
+    for problem in found.schedule.problems:
+        yield f"PROBLEM: {problem}"
+    jobs = [job for job in found.schedule.jobs if job.next is not None]
+    if not any(job.last for job in found.schedule.jobs):
+        yield "never run: holdfast schedule install"
+    elif jobs:
+        soonest = min(jobs, key=lambda job: job.next or datetime.max.replace(tzinfo=UTC))
+        assert soonest.next is not None
+        yield f"next: {soonest.name} at {soonest.next.astimezone():%Y-%m-%d %H:%M}"
 
 
 def _cells(store: StoreStatus) -> tuple[str, ...]:

@@ -12,17 +12,24 @@ import shutil
 import stat
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from holdfast.durable import trees
+from holdfast.durable import reserve, trees
 from holdfast.durable.faults import fault_point
 from holdfast.durable.names import long_path
 from holdfast.durable.renames import rename_exclusively
 from holdfast.durable.renames import replace as replace
 from holdfast.durable.sharing import patiently
-from holdfast.errors import ConflictError, NotFoundError, storage_error, storage_errors
+from holdfast.errors import (
+    ConflictError,
+    NotFoundError,
+    StorageError,
+    storage_error,
+    storage_errors,
+)
 
 Durability = Literal["process", "power"]
 
@@ -49,23 +56,49 @@ def write_atomic(
     durability: Durability = "power",
     mode: int | None = None,
     exclusive: bool = False,
+    check: Callable[[], object] | None = None,
 ) -> None:
     """Replace `path` by `data` so that any reader, at any time, sees the old or the new whole.
 
     A symbolic link is kept and its target replaced. Without `mode` an existing file keeps its
     permissions (and its owner, where the system lets us), a new one follows the umask; with it the
     file gets exactly `mode`. With `exclusive` an existing file or link raises `ConflictError` and
-    stays as it is.
+    stays as it is. `check` is called right before the replacement; what it raises prevents it.
+
+    On a full disk a small file is written at the cost of the workspace's reserve (`reserve`).
 
     Raises `StorageError` when the disk refuses. The old content is then untouched, unless only
     the last step failed, the sync of the folder: then the new content is there, unacknowledged.
     """
+    try:
+        _write_atomic(path, data, durability, mode, exclusive, check)
+    except StorageError as error:
+        if len(data) > reserve.SMALL or not _is_full(error) or not reserve.spend(path):
+            raise
+        _write_atomic(path, data, durability, mode, exclusive, check)
+
+
+def _is_full(error: StorageError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _write_atomic(
+    path: Path,
+    data: bytes,
+    durability: Durability,
+    mode: int | None,
+    exclusive: bool,
+    check: Callable[[], object] | None,
+) -> None:
     temporary: Path | None = None
     try:
         target = long_path(path) if exclusive else _link_target(long_path(path))
         temporary = temporary_beside(target)
         _write_new(temporary, data, durability, mode, None if exclusive else _status_of(target))
         fault_point("files.temporary.written")
+        if check is not None:
+            check()
         (rename_exclusively if exclusive else replace)(temporary, target)
     except BaseException as error:
         if temporary is not None:
@@ -85,6 +118,29 @@ def temporary_beside(target: Path) -> Path:
     """A fresh name beside `target` for what is not finished; `sweep_temporary` knows it."""
     # 40 characters are at most 160 bytes: the whole stays below the 255 of most file systems.
     return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+
+
+def link_over(source: Path, target: Path, *, only_if: Callable[[os.stat_result], bool]) -> bool:
+    """Give the file `source` the name `target` as well, over what bears it; returns whether it did.
+
+    Not where `only_if` says no of the file that was really linked, nor where the file system has
+    no hard links. The bytes are not copied: whoever writes in place changes them under both names.
+    Raises `StorageError`.
+    """
+    temporary = temporary_beside(long_path(target))
+    try:
+        os.link(_link_target(long_path(source)), temporary)
+    except OSError:
+        return False
+    try:
+        if not only_if(os.lstat(temporary)):
+            return False
+        replace(temporary, target)
+        return True
+    except OSError as error:
+        raise storage_error(error, target, "name the file") from error
+    finally:
+        _discard(temporary)
 
 
 def remove(path: Path) -> None:

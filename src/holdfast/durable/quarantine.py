@@ -11,7 +11,7 @@ then mirrors that folder. What is deleted for good is renamed first, so that nob
 import os
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from holdfast.durable.files import (
     temporary_beside,
 )
 from holdfast.durable.names import check_identifier, long_path
+from holdfast.durable.points import Restored, note_created, note_quarantined, note_restored
 from holdfast.errors import (
     ConflictError,
     HoldfastError,
@@ -73,16 +74,20 @@ class Quarantine:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def take(self, path: Path, *, reason: str) -> QuarantineEntry:
-        """Move the file, link or folder `path` into quarantine. Raises `NotFoundError`."""
+    def take(self, path: Path, *, reason: str, origin: Path | None = None) -> QuarantineEntry:
+        """Move the file, link or folder `path` into quarantine. Raises `NotFoundError`.
+
+        `origin` is where it goes back to, for a copy of what must stay in its place.
+        """
         if not os.path.lexists(long_path(path)):
             raise NotFoundError("there is nothing to move to quarantine", path=path)
-        entry = _new_entry(path, reason)
+        entry = _new_entry(origin or path, reason)
         folder = self.root / entry.id
         make_folder(folder, private=True)
         try:
             write_document(folder / "entry.json", entry, exclusive=True)
             fault_point("quarantine.noted")
+            note_quarantined(entry.id, path)
             move(path, folder / "item")
         except HoldfastError:
             if not _holds_item(folder):
@@ -99,6 +104,7 @@ class Quarantine:
         entry = _new_entry(folder, reason, collected=True)
         make_folder(self.root / entry.id, private=True)
         write_document(self.root / entry.id / "entry.json", entry, exclusive=True)
+        note_quarantined(entry.id, folder)
         return Collection(entry, self.root / entry.id / "item")
 
     def list_entries(self, *, older_than: float = 0.0) -> list[QuarantineEntry]:
@@ -115,6 +121,21 @@ class Quarantine:
         ]
         return sorted(entries, key=lambda entry: (entry.taken_at, entry.id))
 
+    def get(self, entry_id: str) -> QuarantineEntry:
+        """One entry. Raises `NotFoundError`, `UnreadableError`."""
+        return _read_entry(self._folder(entry_id))
+
+    def item(self, entry_id: str) -> Path:
+        """Where the thing itself is now. Raises `NotFoundError`."""
+        return self._folder(entry_id) / "item"
+
+    def places(self, entry_id: str, *, to: Path | None = None) -> list[tuple[Path, bool]]:
+        """Where `restore` would put it, or each thing of it, and whether that place is taken."""
+        entry, item = self.get(entry_id), self.item(entry_id)
+        target = to if to is not None else Path(entry.origin)
+        moves = _moves(item, target) if entry.collected and to is None else [(item, target)]
+        return [(place, os.path.lexists(long_path(place))) for _, place in moves]
+
     def restore(self, entry_id: str, *, to: Path | None = None) -> Path:
         """Move an item back to where it was, or to `to`; returns where it is now.
 
@@ -124,11 +145,13 @@ class Quarantine:
         folder = self._folder(entry_id)
         entry = _read_entry(folder)
         target = to if to is not None else Path(entry.origin)
+        note_created(target.parent.parent, [target.parent.name])
         make_folder(target.parent)
         try:
             if entry.collected and to is None:
-                _put_back(folder / "item", target)
+                _put_back(entry, folder / "item", target)
             else:
+                note_restored(_restored(entry, target))
                 move(folder / "item", target)
         except ConflictError as error:
             taken = error.path if entry.collected else target
@@ -138,6 +161,23 @@ class Quarantine:
         fault_point("quarantine.restored")
         remove_tree(folder)
         return target
+
+    def take_again(self, entry: QuarantineEntry, place: Path, paths: Sequence[str] = ()) -> None:
+        """Take back what `restore` put at `place` (of a collection at `paths`), as the same entry.
+
+        What is not there any more is left out. Raises `ConflictError`, `StorageError`.
+        """
+        folder = self.root / entry.id
+        make_folder(folder, private=True)
+        note_quarantined(entry.id, place)
+        write_document(folder / "entry.json", entry)
+        if paths:
+            collection = Collection(entry, folder / "item")
+            for path in paths:
+                if os.path.lexists(long_path(place / path)):
+                    collection.take(place / path)
+        elif os.path.lexists(long_path(place)):
+            move(place, folder / "item")
 
     def empty(self, *, older_than: float = 0.0) -> list[QuarantineEntry]:
         """Delete for good what was taken more than `older_than` seconds ago; returns what went."""
@@ -186,12 +226,26 @@ def _new_entry(path: Path, reason: str, *, collected: bool = False) -> Quarantin
     return QuarantineEntry(entry_id, str(path.absolute()), reason, moment, collected)
 
 
-def _put_back(item: Path, target: Path) -> None:
+def _restored(entry: QuarantineEntry, place: Path, paths: Sequence[str] = ()) -> Restored:
+    return Restored(
+        entry.id,
+        entry.origin,
+        entry.reason,
+        entry.taken_at,
+        entry.collected,
+        str(place.absolute()),
+        list(paths),
+    )
+
+
+def _put_back(entry: QuarantineEntry, item: Path, target: Path) -> None:
     """Move what a collection holds to its places, if all are free; raises `ConflictError`."""
     moves = list(_moves(item, target))
     for _, place in moves:
         if os.path.lexists(long_path(place)):
             raise ConflictError("something is there already", path=place)
+    paths = [place.relative_to(target).as_posix() for _, place in moves]
+    note_restored(_restored(entry, target, paths))
     for source, place in moves:
         move(source, place)
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import make_folder, move
 from holdfast.durable.names import long_path
+from holdfast.durable.points import note_created
 from holdfast.durable.quarantine import Quarantine
 from holdfast.durable.trees import is_junction
 from holdfast.errors import HoldfastError, storage_errors
@@ -66,6 +67,9 @@ class _Restore:
     def carry_out(self) -> RestoreReport:
         steps = list(self._plan())
         if not self.dry_run:
+            new = [self.repository.path_of(e.name) for e, step in steps if step.action == "create"]
+            root = self.repository.root
+            note_created(root, [path.relative_to(root) for path in new])
             for entry, step in steps:
                 if step.action != "unchanged":
                     self._put(entry, step)

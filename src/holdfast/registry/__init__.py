@@ -1,6 +1,7 @@
 """Registries: who is there. JSON files in groups, with history, undo and discovery.
 
-`AgentRegistry` is the one people use; `GroupedRegistry` is the core any registry is made of.
+`AgentRegistry` and `ServerRegistry` are those people use; `GroupedRegistry` is the core any
+registry is made of.
 """
 
 from holdfast.registry.agents import AgentRegistry
@@ -8,6 +9,9 @@ from holdfast.registry.checks import Problem
 from holdfast.registry.entries import Agent, Discovery
 from holdfast.registry.generations import Generation
 from holdfast.registry.grouped import GROUPS, GroupedRegistry, RegistryKind
+from holdfast.registry.server_entries import Server
+from holdfast.registry.servers import ServerRegistry
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 __all__ = [
     "GROUPS",
@@ -18,4 +22,8 @@ __all__ = [
     "GroupedRegistry",
     "Problem",
     "RegistryKind",
+    "Server",
+    "ServerRegistry",
+    "ServiceEntry",
+    "service_of",
 ]

@@ -9,7 +9,7 @@ import msgspec
 
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
-from holdfast.errors import ConflictError, UsageError
+from holdfast.errors import UsageError
 from holdfast.registry.checks import Problem, check
 from holdfast.registry.discovery import scan, title_of
 from holdfast.registry.enrolment import enrol
@@ -21,14 +21,17 @@ from holdfast.registry.entries import (
     build,
     build_all,
     check_values,
-    group_of,
     new_entry,
-    no_such_agent,
-    no_such_group,
-    refuse_taken,
 )
 from holdfast.registry.generations import Generation
 from holdfast.registry.grouped import GROUPS, Content, GroupedRegistry, Groups
+from holdfast.registry.membership import (
+    group_of,
+    home_of,
+    no_such_entry,
+    no_such_group,
+    refuse_taken,
+)
 from holdfast.registry.places import locate, resolve
 
 
@@ -91,7 +94,7 @@ class AgentRegistry:
         """One agent. Raises `NotFoundError` that names similar ids."""
         by_id = self._agents()[1]
         if agent_id not in by_id:
-            raise no_such_agent(agent_id, by_id, self.path)
+            raise no_such_entry(AGENTS, agent_id, by_id, self.path)
         return by_id[agent_id]
 
     def add(
@@ -122,7 +125,7 @@ class AgentRegistry:
         )
 
         def edit(groups: Groups) -> Agent:
-            refuse_taken(agent_id, groups, self.path)
+            refuse_taken(AGENTS, agent_id, groups, self.path)
             group_of(groups, group)[agent_id] = entry
             return build(agent_id, group, entry)
 
@@ -142,7 +145,7 @@ class AgentRegistry:
         check_values(changes)
 
         def edit(groups: Groups) -> Agent:
-            group = self._home_of(agent_id, groups)
+            group = home_of(AGENTS, agent_id, groups, self.path)
             entry = groups[group][agent_id]
             apply(entry, changes)
             if target is not None and target != group:
@@ -158,7 +161,7 @@ class AgentRegistry:
         """
 
         def edit(groups: Groups) -> Agent:
-            group = self._home_of(agent_id, groups)
+            group = home_of(AGENTS, agent_id, groups, self.path)
             return build(agent_id, group, groups[group].pop(agent_id))
 
         return self._core.change(f"remove {agent_id}", edit)
@@ -213,17 +216,3 @@ class AgentRegistry:
             built = (content, agents, {agent.id: agent for agent in reversed(agents)})
             self._built = built
         return built[1], built[2]
-
-    def _home_of(self, agent_id: str, groups: Groups) -> str:
-        """The group `agent_id` stands in."""
-        homes = [group for group, entries in groups.items() if agent_id in entries]
-        if not homes:
-            known = [known for entries in groups.values() for known in entries]
-            raise no_such_agent(agent_id, known, self.path)
-        if len(homes) > 1:
-            raise ConflictError(
-                f"the agent {agent_id!r} stands in the groups {' and '.join(homes)}",
-                path=self.path,
-                hint="take one of the two out of the file by hand",
-            )
-        return homes[0]

@@ -7,16 +7,9 @@ from typing import Any
 from holdfast.errors import ConflictError
 from holdfast.registry.checks import Problem
 from holdfast.registry.discovery import Candidate, Finding
-from holdfast.registry.entries import (
-    Agent,
-    Discovery,
-    apply,
-    build,
-    group_of,
-    new_entry,
-    refuse_taken,
-)
+from holdfast.registry.entries import AGENTS, Agent, Discovery, apply, build, new_entry
 from holdfast.registry.grouped import Groups
+from holdfast.registry.membership import group_of, refuse_taken
 from holdfast.registry.places import exists, is_foreign, normal, resolve
 
 _DEFAULT_GROUP = "production"
@@ -94,7 +87,7 @@ class _Enrolment:
 
     def _add(self, candidate: Candidate) -> None:
         group = candidate.group or _DEFAULT_GROUP
-        refuse_taken(candidate.id, self.groups)
+        refuse_taken(AGENTS, candidate.id, self.groups)
         entry = new_entry(
             name=candidate.name,
             path=str(candidate.path),

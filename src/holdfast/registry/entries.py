@@ -1,16 +1,16 @@
 """What an agent is: its entry in the file, and the typed view of it."""
 
 import json
-from collections.abc import Collection, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from holdfast.errors import ConflictError, NotFoundError, UsageError
+from holdfast.errors import UsageError
 from holdfast.registry.checks import Problem
-from holdfast.registry.grouped import GROUPS, Groups, RegistryKind
+from holdfast.registry.grouped import Groups, RegistryKind
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 _KNOWN_KEYS = ("name", "path", "status", "description")
 
@@ -24,6 +24,9 @@ class AgentEntry(msgspec.Struct, frozen=True):
     ] = None
     status: Annotated[str | None, Meta(description="Such as active or inactive.")] = None
     description: Annotated[str | None, Meta(description="What it does, in a sentence.")] = None
+    service: Annotated[
+        ServiceEntry | None, Meta(description="How it is kept running; absent: it is not.")
+    ] = None
 
 
 class AgentRegistryDocument(msgspec.Struct, frozen=True, rename="camel"):
@@ -67,6 +70,7 @@ class Discovery(msgspec.Struct, frozen=True, rename="camel"):
 AGENTS = RegistryKind(
     root_key="agentRegistry",
     name="agent-registry",
+    noun="agent",
     command="holdfast agents",
     schema=AgentRegistryDocument,
 )
@@ -106,29 +110,6 @@ def apply(entry: dict[str, Any], changes: Mapping[str, Any]) -> None:
             entry[key] = value
 
 
-def group_of(groups: Groups, group: str) -> dict[str, dict[str, Any]]:
-    """The entries of `group`, made if it is one of the three known. Raises `UsageError`."""
-    if group not in groups and group not in GROUPS:
-        raise no_such_group(group, groups)
-    return groups.setdefault(group, {})
-
-
-def refuse_taken(agent_id: str, groups: Groups, path: Path | None = None) -> None:
-    """Raise `ConflictError` when an agent has this id, or one that differs only in case."""
-    folded = agent_id.casefold()
-    for group, entries in groups.items():
-        if agent_id in entries:
-            taken: str | None = agent_id
-        else:
-            taken = next((known for known in entries if known.casefold() == folded), None)
-        if taken is not None:
-            raise ConflictError(
-                f"the agent {taken!r} is registered already, in {group}",
-                path=path,
-                hint=f"look at it with: holdfast agents show {taken}",
-            )
-
-
 def build_all(groups: Groups) -> list[Agent]:
     """Every agent, in the order of the file."""
     return [
@@ -155,20 +136,5 @@ def check_values(values: Mapping[str, Any]) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"{key} cannot be written as JSON: {error}") from error
-
-
-def no_such_agent(agent_id: str, known: Collection[str], path: Path) -> NotFoundError:
-    """The error for an unknown id, naming similar ones."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(agent_id, known, n=3)
-    hint = (
-        f"did you mean {' or '.join(close)}?" if close else "list them with: holdfast agents list"
-    )
-    return NotFoundError(f"no agent is registered as {agent_id!r}", path=path, hint=hint)
-
-
-def no_such_group(group: str, groups: Mapping[str, Any]) -> NotFoundError:
-    """The error for an unknown group, naming those there are."""
-    known = ", ".join(dict.fromkeys((*GROUPS, *groups)))
-    return NotFoundError(f"there is no group {group!r}", hint=f"the groups are {known}")
+        if key == "service":
+            service_of(values, "an agent")

@@ -1,14 +1,12 @@
-"""Checking the configuration of a workspace without starting anything.
+"""Checking the configuration of a workspace, and whether its servers really work.
 
-Each registry and each MCP configuration is read strictly, and every entry is looked at for what
-would keep it from working: a path that does not exist, a command that is not found, a variable
-that is not set.
+`verify_configuration` starts nothing: each registry and each client's file is read strictly, and
+every entry is looked at for what would keep it from working. `verify_servers` then shakes hands.
 """
 
+import json
 import os
-import re
-import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,34 +15,111 @@ import msgspec
 from holdfast.durable.documents import read_document
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
+from holdfast.registry.clients.blocks import ServerBlock, blocks_of, fixed_blocks
+from holdfast.registry.clients.rendering import rendered
+from holdfast.registry.server_entries import CLIENTS, SERVERS
+from holdfast.services.handshake import TIMEOUT, Health, check_servers
+from holdfast.services.server_diagnostics import diagnose
 from holdfast.workspace.layout import Layout
-
-_VARIABLE = re.compile(r"\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?P<default>:-[^}]*)?\}")
-_REMOTE = ("http", "sse")
 
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing that was checked. `problem` is None when it is in order.
 
-    `subject` is the file, agent or server; `hint` is the next thing to do about a problem.
+    `subject` is the file, agent or server; `hint` is the next thing to do about a problem or a
+    `note`, which says what deserves a look and keeps nothing from working.
     """
 
     subject: str
     problem: str | None = None
     hint: str | None = None
+    note: str | None = None
 
 
 def verify_configuration(workspace: Workspace) -> list[Finding]:
     """Check every configuration file of the workspace and of the home around it."""
-    layout = workspace.layout
     return [
         *_verify_agents(workspace),
-        *_verify_environment(layout),
-        *_verify_server_registry(layout),
-        *_verify_client_file(layout.home / ".claude.json", layout, optional_block=True),
-        *_verify_client_file(layout.home / ".mcp.json", layout),
-        *_verify_client_file(layout.root / ".mcp.json", layout),
+        *_verify_environment(workspace.layout),
+        *verify_server_settings(workspace),
     ]
+
+
+def verify_server_settings(workspace: Workspace) -> list[Finding]:
+    """Check the server registry and both clients' files, without starting anything."""
+    return [*_verify_server_registry(workspace), *_verify_clients(workspace)]
+
+
+def verify_servers(
+    workspace: Workspace, names: Sequence[str] = (), *, timeout: float = TIMEOUT
+) -> list[Health]:
+    """Shake hands with every active server of the registry and of the clients, or those named.
+
+    A client's server counts beside the registry's where it has other settings. Files that cannot
+    be read are left out: `verify_server_settings` tells of them. Raises `NotFoundError` for a name
+    that nobody knows.
+    """
+    layout = workspace.layout
+    servers = _servers_to_check(workspace)
+    if names:
+        known = {label.partition(" ")[0] for label in servers}
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            hint = f"list them with: {SERVERS.command} list"
+            raise NotFoundError(f"no server is called {unknown[0]!r}", hint=hint)
+        servers = {label: each for label, each in servers.items() if label.split(" ")[0] in names}
+    environment = server_environment(layout)
+    return check_servers(servers, root=layout.root, environment=environment, timeout=timeout)
+
+
+def server_environment(layout: Layout) -> dict[str, str]:
+    """The variables that a server finds: this process's, and those of ``environment.json``."""
+    try:
+        data = read_document(layout.environment).data
+    except HoldfastError:
+        data = {}
+    return {**{key: value for key, value in data.items() if isinstance(value, str)}, **os.environ}
+
+
+def _servers_to_check(workspace: Workspace) -> dict[str, dict[str, Any]]:
+    layout = workspace.layout
+    chosen: dict[str, dict[str, Any]] = {}
+    try:
+        registered = workspace.servers.list()
+    except HoldfastError:
+        registered = []
+    for server in registered:
+        if server.status == "active":
+            chosen[server.id] = rendered(server, "code", layout.root)
+    for block, servers in _readable_blocks(layout):
+        for name, settings in servers.items():
+            startable = isinstance(settings, dict) and (
+                isinstance(settings.get("command"), str) or isinstance(settings.get("url"), str)
+            )
+            if startable and all(not _same(settings, each) for each in chosen.values()):
+                chosen[name if name not in chosen else f"{name} ({block.scope})"] = settings
+    return chosen
+
+
+def _same(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    def essence(each: dict[str, Any]) -> str:
+        kept = {key: value for key, value in each.items() if value and key != "type"}
+        return json.dumps(kept, sort_keys=True)
+
+    return essence(first) == essence(second)
+
+
+def _readable_blocks(layout: Layout) -> Iterator[tuple[ServerBlock, dict[str, Any]]]:
+    for client in CLIENTS:
+        try:
+            blocks = blocks_of(client, layout)
+        except HoldfastError:
+            continue
+        for block in blocks:
+            try:
+                yield block, block.read()
+            except HoldfastError:
+                continue
 
 
 def _from_error(subject: Path, error: HoldfastError) -> Finding:
@@ -80,95 +155,92 @@ def _verify_environment(layout: Layout) -> Iterator[Finding]:
     )
 
 
-def _verify_server_registry(layout: Layout) -> Iterator[Finding]:
+def _verify_server_registry(workspace: Workspace) -> Iterator[Finding]:
+    registry, layout = workspace.servers, workspace.layout
     try:
-        data = read_document(layout.server_registry).data
+        servers = registry.list()
     except HoldfastError as error:
-        yield _from_error(layout.server_registry, error)
+        yield _from_error(registry.path, error)
         return
-    groups = data.get("mcpRegistry")
-    if not isinstance(groups, dict):
-        yield Finding(str(layout.server_registry), "the object mcpRegistry is missing")
-        return
-    yield Finding(str(layout.server_registry))
-    for group, servers in groups.items():
-        yield from _verify_servers(servers, f"{layout.server_registry}: {group}", layout.root)
+    yield Finding(str(registry.path))
+    for server in servers:
+        settings = rendered(server, "code", layout.root) if server.settings.get("command") else {}
+        where = f"server {server.id} ({registry.path}: {server.group})"
+        findings = _verify_server(server.id, settings or server.settings, where, layout)
+        for each in findings:
+            if server.status != "active" and each.problem is not None:  # nobody gets it yet
+                each = Finding(each.subject, None, each.hint, f"inactive; {each.problem}")
+            yield each
 
 
-def _verify_client_file(
-    path: Path, layout: Layout, *, optional_block: bool = False
-) -> Iterator[Finding]:
-    """A file with ``mcpServers`` as Claude Code reads it; a missing file is fine."""
+def _verify_clients(workspace: Workspace) -> Iterator[Finding]:
+    layout = workspace.layout
+    readable: dict[Path, bool] = {}
+    found: dict[str, list[tuple[ServerBlock, Any]]] = {}
+    for block in _client_blocks(layout):
+        if block.path not in readable:
+            finding = _verify_file(block)
+            if finding is not None:
+                yield finding
+            readable[block.path] = finding is not None and finding.problem is None
+        if not readable[block.path]:
+            continue
+        servers = block.read()
+        yield from _verify_twins(block, servers)
+        for name, settings in servers.items():
+            found.setdefault(name, []).append((block, settings))
+            where = f"server {name} ({block.path}: {block.scope})"
+            yield from _verify_server(name, settings, where, layout)
+    yield from _verify_scopes(found)
+
+
+def _client_blocks(layout: Layout) -> Iterator[ServerBlock]:
+    """The blocks of both clients; of an unreadable ``.claude.json`` its first one."""
+    for client in CLIENTS:
+        try:
+            yield from blocks_of(client, layout)
+        except HoldfastError:
+            yield from fixed_blocks(layout)
+
+
+def _verify_file(block: ServerBlock) -> Finding | None:
+    """Whether a client's file can be read; None when there is none."""
     try:
-        data = read_document(path).data
+        data = block.file.read()
+        block.read()
     except NotFoundError:
-        return
+        return None
     except HoldfastError as error:
-        yield _from_error(path, error)
-        return
-    servers = data.get("mcpServers")
-    if servers is None and not optional_block:
-        yield Finding(
-            str(path), "the object mcpServers is missing", 'wrap the servers in "mcpServers"'
-        )
-        return
-    yield Finding(str(path))
-    yield from _verify_servers(servers or {}, str(path), layout.root)
+        return _from_error(block.path, error)
+    if block.scope == "project" and "mcpServers" not in data:
+        problem, hint = "the object mcpServers is missing", 'wrap the servers in "mcpServers"'
+        return Finding(str(block.path), problem, hint)
+    return Finding(str(block.path))
 
 
-def _verify_servers(servers: Any, where: str, root: Path) -> Iterator[Finding]:
-    if not isinstance(servers, dict):
-        yield Finding(where, "an object of servers is expected")
-        return
-    for name, server in servers.items():
-        problems = list(_server_problems(server, root))
-        subject = f"server {name} ({where})"
-        yield from (Finding(subject, problem) for problem in problems)
-        if not problems:
-            yield Finding(subject)
+def _verify_twins(block: ServerBlock, servers: dict[str, Any]) -> Iterator[Finding]:
+    folded: dict[str, str] = {}
+    for name in servers:
+        twin = folded.setdefault(name.casefold(), name)
+        if twin != name:
+            note = f"the servers {twin} and {name} differ in case only"
+            yield Finding(str(block.path), note=note, hint="rename one of them")
 
 
-def _server_problems(server: Any, root: Path) -> Iterator[str]:
-    if not isinstance(server, dict):
-        yield "an object is expected"
-        return
-    kind = server.get("type")
-    if "url" in server:
-        if kind not in _REMOTE:
-            yield 'has a "url" but no "type" (http or sse)'
-    elif kind in _REMOTE:
-        yield f'has the type {kind} but no "url"'
-    else:
-        yield from _command_problems(server, root)
-    missing = sorted(set(_unset_variables(server)))
-    if missing:
-        yield f"missing environment variables: {', '.join(missing)}"
+def _verify_scopes(found: dict[str, list[tuple[ServerBlock, Any]]]) -> Iterator[Finding]:
+    for name, places in found.items():
+        code = [(block, settings) for block, settings in places if block.client == "code"]
+        if any(settings != code[0][1] for _, settings in code[1:]):
+            scopes = ", ".join(block.scope for block, _ in code)
+            note = f"stands with different settings in the scopes {scopes}"
+            yield Finding(f"server {name}", note=note, hint=f"the {code[0][0].scope} one counts")
 
 
-def _command_problems(server: dict[str, Any], root: Path) -> Iterator[str]:
-    command = server.get("command")
-    if not isinstance(command, str) or not command:
-        yield 'has neither a "command" nor a "url"'
-    elif not _VARIABLE.search(command) and not _is_found(command, root):
-        yield f"the command {command!r} is not found"
-    arguments = server.get("args", [])
-    if not isinstance(arguments, list) or not all(isinstance(each, str) for each in arguments):
-        yield "args: an array of strings is expected"
-
-
-def _is_found(command: str, root: Path) -> bool:
-    return shutil.which(command) is not None or (root / command).is_file()
-
-
-def _unset_variables(value: Any) -> Iterator[str]:
-    """Names of ``${VAR}`` without a default that the environment does not have."""
-    if isinstance(value, dict):
-        for inner in value.values():
-            yield from _unset_variables(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _unset_variables(inner)
-    elif isinstance(value, str):
-        for match in _VARIABLE.finditer(value):
-            if match["default"] is None and match["name"] not in os.environ:
-                yield match["name"]
+def _verify_server(name: str, settings: Any, subject: str, layout: Layout) -> Iterator[Finding]:
+    environment = server_environment(layout)
+    diagnoses = diagnose(name, settings, root=layout.root, environment=environment)
+    for each in diagnoses:
+        problem, note = (each.problem, None) if each.blocks else (None, each.problem)
+        yield Finding(subject, problem, each.hint, note)
+    if not diagnoses:
+        yield Finding(subject)

@@ -32,6 +32,7 @@ from holdfast.errors import (
 )
 from holdfast.events import Event, EventLog, EventStore
 from holdfast.events.store import Ringing
+from holdfast.testing.report import absent
 
 
 class Deposited(msgspec.Struct):
@@ -53,6 +54,7 @@ class EventSuite:
     one folder are the same log. A store that is `holdfast.events.store.Ringing` is tried as such.
     """
 
+    conformance: ClassVar[str] = "events"
     persistent: ClassVar[bool]
 
     def open_store(self, folder: Path) -> EventStore:
@@ -256,7 +258,7 @@ class EventSuite:
         store = self.open_store(tmp_path)
         with EventLog(store=store) as log:
             if not isinstance(store, Ringing):
-                pytest.skip("this engine does not tell; readers look again")
+                absent("telling of appends")
             bell = store.bell()
             bell.wait(0.01)  # from here on it listens
             log.append("s", "t", 1)
@@ -430,7 +432,7 @@ class EventSuite:
 
     def test_two_handles_are_one_log_and_so_is_one_opened_again(self, tmp_path: Path) -> None:
         if not self.persistent:
-            pytest.skip("this engine keeps nothing")
+            absent("persistence")
         with self.open_log(tmp_path) as one, self.open_log(tmp_path) as two:
             one.append("s", "t", 1)
             assert two.append("s", "t", 2, expect=1).version == 2

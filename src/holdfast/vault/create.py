@@ -26,7 +26,7 @@ from holdfast.errors import (
     storage_error,
 )
 from holdfast.vault.capture import Capture, ChangingError, Content
-from holdfast.vault.coverage import HOME, WORKSPACE, Tree
+from holdfast.vault.coverage import HOME, UNDO, WORKSPACE, Tree
 from holdfast.vault.entries import (
     FORMAT_VERSION,
     Entry,
@@ -42,7 +42,7 @@ from holdfast.vault.index import Index
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.parent import Parent
 from holdfast.vault.proof import prove
-from holdfast.vault.reports import Progress, SnapshotReport
+from holdfast.vault.reports import Progress, SnapshotInfo, SnapshotReport
 from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot, SnapshotWriter, info_of, list_snapshots
 
@@ -61,7 +61,10 @@ class Order:
     everything: bool = False
     workspace_id: str = ""
     workspace_name: str = ""
+    point: str = ""
+    away: Sequence[Path] = ()
     progress: Progress | None = None
+    unless_unchanged: bool = False
 
     @property
     def roots(self) -> list[Root]:
@@ -82,11 +85,13 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
     make_folder(repository.scratch, private=True)
     sweep_temporary(repository.scratch, older_than=86_400)
     index = Index()
-    index.load(repository)
+    index.load(repository, without_key=True)
     parent = Parent(_parent_snapshot(repository, order), index)
     work = _Work(repository, order, index, parent)
     try:
         work.walk()
+        if order.unless_unchanged and (same := work.same_as_before()) is not None:
+            return SnapshotReport(same, None, [], time.monotonic() - began)
         stored = work.packs.finish() if work.packs is not None else 0
         identity, header = work.publish(stored)
     except BaseException:
@@ -95,16 +100,29 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         raise
     if work.packs is not None:
         index = Index()  # what is proven is what was published
-        index.load(repository)
+        index.load(repository, without_key=True)
+    repository.tidy_memory()
     proof, findings = prove(repository, index, identity, work.sample.entries, order.roots)
     seconds = time.monotonic() - began
-    return SnapshotReport(info_of(identity, header), proof, findings, seconds)
+    notes = _notes(repository, index)
+    return SnapshotReport(info_of(identity, header), proof, findings, seconds, notes)
+
+
+def _notes(repository: Repository, index: Index) -> list[str]:
+    if index.locked or (repository.keys is not None and repository.keys.new_key):
+        return [
+            "what the encrypted vault held before is not known on this machine, and without the "
+            "key it cannot be looked at: what could not be recognised was stored anew"
+        ]
+    return []
 
 
 def _parent_snapshot(repository: Repository, order: Order) -> Snapshot | None:
-    """The newest readable snapshot of the same tree."""
+    """The newest readable snapshot of the same tree; for an undo point rather one of those."""
     place = str(order.root)
-    for info in reversed(list_snapshots(repository)):
+    newest_first = list_snapshots(repository)[::-1]
+    # Undo points leave out what programs write all the time: each kind knows most of its own.
+    for info in sorted(newest_first, key=lambda info: (UNDO in info.tags) != (UNDO in order.tags)):
         if info.damage is None and info.root == place:
             try:
                 return Snapshot(repository, info.id)
@@ -154,11 +172,13 @@ class _Work:
                 repository.root,
                 everything=order.everything,
                 excludes=order.excludes,
+                encrypted=repository.sealing.encrypted,
+                away=order.away,
             )
             for number, root in enumerate(order.roots)
         ]
         self._tree = self._trees[0]
-        self._capture = Capture(self._store, repository.scratch)
+        self._capture = Capture(self._store, repository.scratch, repository.sealing.identify)
         self._writer = SnapshotWriter()
         self._totals = Totals()
         self._problems: list[Problem] = []
@@ -177,6 +197,18 @@ class _Work:
                     tell(totals.files + totals.folders + totals.links, totals.size)
         if tell is not None:
             tell(totals.files + totals.folders + totals.links, totals.size)
+
+    def same_as_before(self) -> SnapshotInfo | None:
+        """The parent, when every entry is, byte for byte, as it is there."""
+        parent = self._parent.snapshot
+        if parent is None or self.packs is not None or self._problems:
+            return None
+        totals = parent.header.totals
+        if (totals.entries, totals.files) != (self._writer.count, self._totals.files):
+            return None
+        if self._writer.body() != self._parent.body():
+            return None
+        return info_of(parent.id, parent.header)
 
     def publish(self, stored: int) -> tuple[str, Header]:
         """Write the snapshot file."""
@@ -198,6 +230,7 @@ class _Work:
             tags=list(order.tags),
             excludes=list(order.excludes),
             everything=order.everything,
+            point=order.point,
             problems=self._problems,
         )
         self._check_packs()

@@ -40,13 +40,15 @@ class Excludes:
     """Decides by path (relative, forward slashes) and whether it is a folder.
 
     A folder left out is not entered, so, as with git, nothing below it can be taken in again.
-    Plain names, most of all patterns, are looked up; only the rest is matched.
+    Plain names and whole paths, most of all patterns, are looked up; only the rest is matched.
     """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self.patterns = [line for line in patterns if line.strip() and not line.startswith("#")]
         self._names: set[str] = set()
         self._folders: set[str] = set()
+        self._paths: set[str] = set()
+        self._folder_paths: set[str] = set()
         # What comes after a negation may depend on the order, so then nothing is looked up.
         ordered = any(line.startswith("!") for line in self.patterns)
         matched = [line for line in self.patterns if ordered or not self._take_plain(line)]
@@ -61,6 +63,8 @@ class Excludes:
         """Whether `path`, whose last part is `name`, is left out."""
         if name in self._names or (is_folder and name in self._folders):
             return True
+        if path in self._paths or (is_folder and path in self._folder_paths):
+            return True
         if self._suffixes and name.endswith(self._suffixes):
             return True
         if self._rules is None:
@@ -70,6 +74,9 @@ class Excludes:
     def _take_plain(self, line: str) -> bool:
         name = line.rstrip()
         bare = name.removesuffix("/")
+        if bare.startswith("/") and not set(bare) & (_SPECIAL - {"/"}) and bare == bare.strip():
+            (self._folder_paths if name.endswith("/") else self._paths).add(bare[1:])
+            return True
         if not bare or set(bare) & _SPECIAL or bare != bare.strip():
             return False
         (self._folders if name.endswith("/") else self._names).add(bare)

@@ -19,6 +19,7 @@ class Parent:
 
     def __init__(self, snapshot: Snapshot | None, index: Index) -> None:
         self.id = None if snapshot is None else snapshot.id
+        self.snapshot = snapshot
         self._index = index
         # A file as young as the snapshot itself may have changed after it was read, within the
         # same tick of the clock: it is not trusted.
@@ -48,6 +49,14 @@ class Parent:
             if chunk not in self._index:
                 return None
         return entry
+
+    def body(self) -> bytes | None:
+        """The digest of all entries; see `SnapshotWriter.body`."""
+        if self.snapshot is None:
+            return None
+        for _ in self._entries:
+            pass
+        return self.snapshot.body()
 
     def _find(self, root: int, path: str) -> Entry | None:
         entry = self._current

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import zstandard
@@ -11,18 +12,22 @@ from holdfast.durable.names import long_path
 from holdfast.errors import (
     CorruptError,
     HoldfastError,
+    LockedError,
     NewerFormatError,
     NotFoundError,
     UnreadableError,
     UsageError,
-    storage_errors,
 )
 from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escaped, unescaped
 from holdfast.vault.reports import SnapshotInfo
-from holdfast.vault.repository import LINES, Repository
+from holdfast.vault.repository import Repository
+
+if TYPE_CHECKING:
+    from blake3 import blake3
 
 _BLOCK = 1 << 20
 _BATCH = 2000  # entries encoded at once
+_HEADERS = "headers"
 _HEADER_START = 1 << 16  # bytes of a snapshot file that nearly always hold its whole header
 
 
@@ -37,6 +42,7 @@ class SnapshotWriter:
         self._stream = stream.compressobj()
         self._pieces: list[bytes] = []
         self._batch: list[Entry] = []
+        self._body = _new_digest()
         self.count = 0
 
     def add(self, entry: Entry) -> None:
@@ -45,6 +51,11 @@ class SnapshotWriter:
         self._batch.append(entry)
         if len(self._batch) >= _BATCH:
             self._flush()
+
+    def body(self) -> bytes:
+        """The digest of all entries; equal ones say that nothing at all changed."""
+        self._flush()
+        return self._body.digest()
 
     def publish(self, repository: Repository, header: Header) -> str:
         """Write the snapshot file, the commit point; returns its id."""
@@ -59,6 +70,7 @@ class SnapshotWriter:
         except UnicodeEncodeError:
             data = self._encoder.encode_lines([_writable(entry) for entry in self._batch])
         self._batch.clear()
+        self._body.update(data)
         if compressed := self._stream.compress(data):
             self._pieces.append(compressed)
 
@@ -83,12 +95,18 @@ class Snapshot:
         self._data = repository.read(repository.snapshots, identity)
         self._lines = _lines(self._data, self.path)
         self.header = _parse_header(next(self._lines, b""), self.path)
+        self._body = _new_digest()
+
+    def body(self) -> bytes:
+        """The digest of the entries that were read; see `SnapshotWriter.body`."""
+        return self._body.digest()
 
     def entries(self) -> Iterator[Entry]:
         """The entries in their order, names as this system spells them; to be read once."""
         decoder = msgspec.json.Decoder(Entry)
         count = 0
         for lines in self._lines:
+            self._body.update(lines)
             try:
                 entries = decoder.decode_lines(lines)
             except (msgspec.MsgspecError, UnicodeDecodeError) as error:
@@ -99,6 +117,12 @@ class Snapshot:
         if count != self.header.totals.entries:
             expected = self.header.totals.entries
             raise CorruptError(f"{count} entries instead of {expected}", path=self.path)
+
+
+def _new_digest() -> "blake3":
+    from blake3 import blake3  # late: whoever only lists snapshots needs none
+
+    return blake3()
 
 
 def list_snapshots(repository: Repository) -> list[SnapshotInfo]:
@@ -124,6 +148,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         parent=header.parent,
         totals=header.totals,
         problems=header.problems,
+        point=header.point,
     )
 
 
@@ -150,6 +175,8 @@ def resolve(repository: Repository, ref: str) -> str:
 
 def _latest(repository: Repository) -> str:
     snapshots = list_snapshots(repository)
+    if locked := [info for info in snapshots if info.locked]:
+        Snapshot(repository, locked[0].id)  # says which key is needed
     damaged = [info for info in snapshots if info.damage]
     if damaged:
         raise UnreadableError(
@@ -170,9 +197,12 @@ def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
     """The snapshot as it is listed; None when it was forgotten meanwhile."""
     path = _path(repository, identity)
     try:
-        return info_of(identity, _read_header(path))
+        return info_of(identity, _read_header(repository, identity))
     except NewerFormatError:
         raise
+    except LockedError as error:
+        never = datetime.fromtimestamp(0, UTC)
+        return SnapshotInfo(identity, never, never, damage=error.message, locked=True)
     except HoldfastError as error:
         if not long_path(path).exists():
             return None
@@ -180,18 +210,22 @@ def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
         return SnapshotInfo(identity, never, never, damage=error.message)
 
 
-def _read_header(path: Path) -> Header:
+def _read_header(repository: Repository, identity: str) -> Header:
     """The header alone: the file's first frame."""
+    path = _path(repository, identity)
+    known = repository.memory.recall(_HEADERS, identity) if repository.sealing.encrypted else None
     size = _HEADER_START
     while True:
-        with storage_errors(path, "read the snapshot"), long_path(path).open("rb") as file:
-            data = file.read(size)
+        data = known or repository.read_start(repository.snapshots, identity, size)
         frame = zstandard.ZstdDecompressor().decompressobj()
         try:
             line = frame.decompress(data)
         except zstandard.ZstdError as error:
             raise CorruptError(f"damaged snapshot: {error}", path=path) from error
         if frame.eof or len(data) < size:
+            if known is None and repository.sealing.encrypted:
+                first = data[: len(data) - len(frame.unused_data)]
+                repository.memory.remember(_HEADERS, identity, first)
             return _parse_header(line, path)
         size *= 8
 
@@ -240,4 +274,4 @@ def _lines(data: bytes, path: Path) -> Iterator[bytes]:
 
 
 def _path(repository: Repository, identity: str) -> Path:
-    return repository.snapshots / (identity + LINES)
+    return repository.lines_path(repository.snapshots, identity)

@@ -27,8 +27,17 @@ class ProcessIdentity(msgspec.Struct, frozen=True, rename="camel"):
 
 def this_process() -> ProcessIdentity:
     """The identity of the running process."""
-    pid = os.getpid()
-    return ProcessIdentity(socket.gethostname(), _boot(), _namespace(), pid, _started(pid) or 0.0)
+    return _identity(os.getpid(), _started(os.getpid()) or 0.0)
+
+
+def identity_of(pid: int) -> ProcessIdentity | None:
+    """The identity of the process that has the id `pid` now; None when there is none."""
+    started = _started(pid)
+    return None if started is None else _identity(pid, started)
+
+
+def _identity(pid: int, started: float) -> ProcessIdentity:
+    return ProcessIdentity(socket.gethostname(), _boot(), _namespace(), pid, started)
 
 
 def is_gone(process: ProcessIdentity, *, shared_by_hosts: bool) -> bool:

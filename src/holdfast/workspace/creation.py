@@ -1,11 +1,13 @@
 """Making a workspace, and taking an existing folder as one; nothing there is overwritten."""
 
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.durable import reserve
 from holdfast.durable.documents import encode
 from holdfast.durable.files import make_folder, write_atomic
 from holdfast.durable.locks import Lock
@@ -43,14 +45,15 @@ def create(root: Path, *, home: Path | None = None, examples: bool = False) -> C
     """Make a workspace at `root`, or complete one: all folders, registries, doors of the seed.
 
     `home` is the person's home around it; by default the real one if `root` lies in it, else the
-    parent of `root`. With `examples` the example agents are added.
+    parent of `root`. With `examples` the example agents and servers are added.
 
     Raises `UsageError` when `root` cannot be a workspace, `StorageError` when the disk refuses.
     """
     creation = adopt(root, home=home, make_root=True)
     for folder in FOLDERS:
         _ensure_folder(creation, folder)
-    for name, data in _DOCUMENTS.items():
+    documents = _DOCUMENTS | (_example_documents() if examples else {})
+    for name, data in documents.items():
         _ensure_file(creation, name, encode(data))
     for template in ["doors", *(["examples"] if examples else [])]:
         for name, content in _template_files(_TEMPLATES / template):
@@ -86,8 +89,34 @@ def missing_parts(layout: Layout) -> list[str]:
     return [name for name in expected if not (layout.root / name).exists()]
 
 
+def _example_documents() -> dict[str, object]:
+    """The registries with the example servers in them.
+
+    The Node one is inactive: its packages must be installed first (npm install in its folder).
+    """
+    beside = Path(sys.executable).with_name("node.exe" if sys.platform == "win32" else "node")
+    servers: dict[str, object] = {
+        "utilities": {
+            "type": "stdio",
+            "command": sys.executable,
+            "args": ["mcp-servers/utilities/server.py"],
+            "description": "Time, hashing, JSON, text, and search in the workspace's files.",
+        },
+        "financial": {
+            "type": "stdio",
+            "command": str(beside) if beside.is_file() else "node",
+            "args": ["mcp-servers/financial/server.mjs"],
+            "status": "inactive",
+            "description": "A local ledger, statement import, loans and cash flows; needs Node 22.",
+        },
+    }
+    groups = {**_GROUPS, "production": servers}
+    return {"configs/mcp/mcp-registry.json": {"mcpRegistry": groups}}
+
+
 def _ensure_state(root: Path, home: Path) -> None:
     write_atomic(root / STATE_FOLDER / ".gitignore", b"*\n")
+    reserve.lay_by(root)
     marker = Marker(id=str(uuid.uuid4()), name=root.name, home=_relative_home(root, home))
     write_atomic(marker_of(root), encode(marker))
 

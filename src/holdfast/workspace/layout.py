@@ -98,6 +98,14 @@ class Layout:
         return self.state / "quarantine"
 
     @property
+    def points(self) -> Path:
+        return self.state / "points"
+
+    @property
+    def schedule(self) -> Path:
+        return self.state / "schedule"
+
+    @property
     def locks(self) -> Path:
         return self.state / "locks"
 

@@ -33,6 +33,27 @@ CREATE INDEX queue_keys ON queue_messages (queue, key) WHERE key IS NOT NULL AND
 CREATE INDEX queue_groups ON queue_messages (queue, "group", place, id)
     WHERE "group" IS NOT NULL AND place <> 'dead';
 """,
+    """
+CREATE TABLE queue_topics (
+    serial bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    trimmed bigint NOT NULL DEFAULT 0,        -- entries up to there are forgotten
+    last bigint NOT NULL DEFAULT 0,
+    settings text
+) WITH (fillfactor = 50);
+CREATE TABLE queue_log (
+    topic bigint NOT NULL,
+    position bigint NOT NULL,
+    at double precision NOT NULL,
+    payload text NOT NULL,
+    PRIMARY KEY (topic, position)
+);
+ALTER TABLE queues ADD COLUMN topic bigint;      -- of a subscription
+ALTER TABLE queues ADD COLUMN position bigint;   -- up to where it was fed
+ALTER TABLE queues ADD COLUMN watched_until timestamptz NOT NULL DEFAULT '-infinity';
+ALTER TABLE queue_messages ADD COLUMN position bigint;
+CREATE INDEX queue_fed ON queue_messages (queue, position) WHERE position IS NOT NULL;
+""",
 )
 
 _ALL = "FROM queue_messages WHERE queue = %s"
@@ -46,23 +67,38 @@ _GIVEN = (
     " AND m.leases = given.leases AND m.held"
 )
 
+# Takers that wait say so in `watched_until`; nobody else is told, as telling costs a global lock.
+_TELL = (
+    "SELECT pg_notify('holdfast_queues', serial::text) FROM queues"
+    " WHERE {} = %s AND watched_until > now()"
+)
+TELL = _TELL.format("serial")
+TELL_SUBSCRIPTIONS = _TELL.format("topic")
+WATCH = "UPDATE queues SET watched_until = now() + make_interval(secs => %s) WHERE serial = %s"
+
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))"
 NOT_WHILE_PURGED = "SELECT 1 FROM queues WHERE serial = %s FOR KEY SHARE"
 
 PUT_PLAIN = (
     "INSERT INTO queue_messages (queue, place, rank, due, at, payload)"
-    " VALUES (%s, 'ready', 0, 0, %s, %s) RETURNING id"
+    " VALUES (%s, 'ready', 0, 0, %s, %s)"
+    f" RETURNING id, ({TELL})"
 )
 PUT_MANY = (
     "INSERT INTO queue_messages (queue, place, rank, due, at, payload)"
     " SELECT %s, 'ready', 0, 0, %s, given.payload"
-    " FROM unnest(%s::text[]) WITH ORDINALITY AS given (payload, n) ORDER BY n RETURNING id"
+    " FROM unnest(%s::text[]) WITH ORDINALITY AS given (payload, n) ORDER BY n"
+    f" RETURNING id, ({TELL})"
 )
 RESERVE = "SELECT nextval('queue_messages_id_seq') FROM generate_series(1, %s)"
 COPY = "COPY queue_messages (id, queue, place, rank, due, at, payload) FROM STDIN"
 PUT = (
-    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", payload)'
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", position, payload)'
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+)
+PUT_AS = (
+    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", position, payload, id)'
+    " OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
 )
 WITH_KEY = f"SELECT id {_ALL} AND key = %s AND place <> 'dead' ORDER BY id LIMIT 1"
 
@@ -131,14 +167,16 @@ ACK_MANY = (
 )
 NACK = (
     "UPDATE queue_messages SET place = %s, due = %s, reason = %s, held = false"
-    f" WHERE {_HOLDER} AND attempts < %s"
+    f" WHERE {_HOLDER} AND attempts < %s RETURNING ({TELL})"
 )
 RELEASE = (
     "UPDATE queue_messages m SET place = 'ready', held = false, attempts = m.attempts - 1"
     f" FROM ({_GIVEN} ORDER BY m.id FOR UPDATE OF m) AS held WHERE m.id = held.id"
+    f" RETURNING ({TELL.replace('%s', '%(queue)s')})"
 )
 EXTEND = f"UPDATE queue_messages SET place = 'leased', due = %s, lease = %s WHERE {_HOLDER}"
 
+NEXT_DUE = f"SELECT min(due) {_ALL} AND place IN ('delayed', 'leased')"
 PEEK = f"SELECT {_SHOWN} {_ALL} AND place = 'ready' ORDER BY rank, id LIMIT %s"
 DEAD = f"SELECT {_SHOWN} {_ALL} AND place = 'dead' ORDER BY died LIMIT %s"
 ALL = f"SELECT {_SHOWN} {_ALL} ORDER BY id"

@@ -11,6 +11,8 @@ not depend on the backlog: messages that simply stand in line are only in ``mess
     ["ack",id,…]   ["nack",id,due,reason]   ["extend",id,now,lease]   ["dead",id,reason]
     ["release",id,…]                             given back as if never taken
     ["requeue",id,…]   ["pause",bool]   ["purge",[segment,offset,n]]
+    ["feed",upto,now,[[id,due,priority,key,group,position,payload],…]]   into a subscription
+    ["seek",position]                            a subscription replays from there
     ["roll",2]                                   last: it goes on in ledger 2
 
 The roll line is the commit; the next file is derived from the state before it by whoever needs it
@@ -59,6 +61,14 @@ _decode_put = msgspec.json.Decoder(
 _decode_grouped = msgspec.json.Decoder(
     tuple[str, int, float, float, int, str | None, str, msgspec.Raw]
 ).decode
+_decode_feed = msgspec.json.Decoder(
+    tuple[
+        str,
+        int,
+        float,
+        list[tuple[int, float, int, str | None, str | None, int, msgspec.Raw]],
+    ]
+).decode
 _decode_entry = msgspec.json.Decoder(tuple[str, EntryRecord, msgspec.Raw]).decode
 _decode_state = msgspec.json.Decoder(tuple[str, StateRecord]).decode
 
@@ -82,6 +92,7 @@ class Ledger:
         self.schedule = Schedule()
         self.cursor = Cursor(1, 0, 0)
         self.last_side = 0
+        self.fed = 0
         self.cut = 0
         make_folder(folder)
         self._lock = QuickLock(folder.parent / "take.lock")
@@ -128,6 +139,12 @@ class Ledger:
         except OSError as error:
             raise storage_error(error, out.file.path, "write to the queue's ledger") from error
         fault_point("queue.ledger.appended")
+        return position
+
+    def record(self, record: bytes) -> tuple[int, int]:
+        """`write` a record and change the state as whoever reads it will."""
+        position = self.write(record)
+        self._apply(record, time.time())
         return position
 
     def sync(self, position: tuple[int, int]) -> None:
@@ -229,6 +246,11 @@ class Ledger:
         elif record.startswith(b'["grouped",'):
             _, id_, at, due, priority, key, group, payload = _decode_grouped(record)
             self._apply_put(id_, at, due, priority, key, group, payload)
+        elif record.startswith(b'["feed",'):
+            _, upto, at, fed = _decode_feed(record)
+            for id_, due, priority, key, grouped, position, payload in fed:
+                self._apply_put(id_, at, due, priority, key, grouped, payload, position)
+            self.fed = upto
         elif record.startswith(b'["entry",'):
             self._checkpoint_bytes += len(record)
             _, fields, payload = _decode_entry(record)
@@ -248,10 +270,20 @@ class Ledger:
         key: str | None,
         group: str | None,
         payload: msgspec.Raw,
+        position: int = 0,
     ) -> None:
         self.last_side = max(self.last_side, -id_)
         self.schedule.add(
-            Entry(id_, at, payload=bytes(payload), priority=priority, due=due, key=key, group=group)
+            Entry(
+                id_,
+                at,
+                payload=bytes(payload),
+                priority=priority,
+                due=due,
+                key=key,
+                group=group,
+                position=position,
+            )
         )
 
     def _apply_state(self, state: StateRecord) -> None:
@@ -263,6 +295,7 @@ class Ledger:
             )
         self.cursor = Cursor(*state.cursor)
         self.last_side = state.last_side
+        self.fed = state.fed
         self.schedule.last_token = state.last_token
         self.schedule.paused = state.paused
 
@@ -301,6 +334,9 @@ class Ledger:
         elif what == "purge":
             schedule.clear()
             self.cursor = Cursor(*change[1])
+        elif what == "seek":
+            schedule.rewind(change[1])
+            self.fed = change[1]
         elif what != "roll":
             raise NewerFormatError(
                 f"a record of an unknown kind, {what!r}",
@@ -327,7 +363,11 @@ class Ledger:
         """Write the checkpoint of the state now as the beginning of ledger `number`, fsync'd."""
         self._carry_over()
         state = StateRecord(
-            self.cursor, self.schedule.last_token, self.last_side, self.schedule.paused
+            self.cursor,
+            self.schedule.last_token,
+            self.last_side,
+            self.schedule.paused,
+            fed=self.fed,
         )
         lines = [seal(msgspec.json.encode(("state", state)))]
         lines.extend(seal(record_of(entry)) for entry in self.schedule.in_checkpoint_order())
@@ -361,11 +401,12 @@ class Ledger:
                 self._reader.forget(number)
                 doomed.append(segment_path(self._reader.folder, number))
         for path in doomed:
-            _try_to_remove(path)
+            remove_used_up(path)
             fault_point("queue.compacted")
 
 
-def _try_to_remove(path: Path) -> None:
+def remove_used_up(path: Path) -> None:
+    """Remove a file that nobody needs any more; what another process has open stays for now."""
     try:
         long_path(path).unlink(missing_ok=True)
     except PermissionError:

@@ -1,7 +1,8 @@
-"""Running a Lua script of a queue with as little around it as the driver allows."""
+"""Running a Lua script on a Redis server with as little around it as the driver allows."""
 
 import os
 from collections import deque
+from collections.abc import Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -51,27 +52,38 @@ class Line:
 
 
 class Script:
-    """The script in the file `name` beside this one, on the same `keys` each time."""
+    """The script in the file `name` of the package `package`; `keys` are those of a plain call."""
 
-    def __init__(self, line: Line, name: str, keys: list[str]) -> None:
+    def __init__(self, line: Line, package: str, name: str, keys: Sequence[str] = ()) -> None:
         self._line = line
-        self._source = (files(__package__) / name).read_text(encoding="utf-8")
+        self._source = (files(package) / name).read_text(encoding="utf-8")
         digest = sha1(self._source.encode(), usedforsecurity=False).hexdigest()
-        fixed = ("EVALSHA", digest, len(keys), *keys)
-        self._count = len(fixed)
-        self._head = b"".join(map(_packed, fixed))
+        self._head = _packed("EVALSHA") + _packed(digest)
+        self._key_count = len(keys)
+        self._keys = _packed_keys(keys)
 
     def __call__(self, *arguments: Any) -> Any:
         """The script's answer. Raises `redis.RedisError`."""
+        return self._run(self._key_count, self._keys, arguments)
+
+    def on(self, keys: Sequence[str], *arguments: Any) -> Any:
+        """The script's answer on `keys`."""
+        return self._run(len(keys), _packed_keys(keys), arguments)
+
+    def _run(self, key_count: int, keys: bytes, arguments: tuple[Any, ...]) -> Any:
         from redis.exceptions import NoScriptError
 
-        count = b"*%d\r\n" % (self._count + len(arguments))
-        command = b"".join((count, self._head, *map(_packed, arguments)))
+        count = b"*%d\r\n" % (3 + key_count + len(arguments))
+        command = b"".join((count, self._head, keys, *map(_packed, arguments)))
         try:
             return self._line.ask(command)
         except NoScriptError:  # a new server, or one that was started again
             self._line.client.script_load(self._source)
             return self._line.ask(command)
+
+
+def _packed_keys(keys: Sequence[str]) -> bytes:
+    return b"".join(map(_packed, (len(keys), *keys)))
 
 
 def _is_quiet(connection: Any) -> bool:
