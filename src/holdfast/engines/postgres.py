@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
 _PATIENCE = 10.0  # seconds to wait for a server that is starting, and for a free connection
 _MIGRATION_LOCK = 0x686F6C64  # "hold": pg_advisory_xact_lock, one migration at a time a database
-_SETTINGS = "SET synchronous_commit = on; SET search_path = holdfast, pg_catalog"
+_SETTINGS = (
+    "SET synchronous_commit = on; SET search_path = holdfast, pg_catalog;"
+    " SET default_transaction_isolation = 'read committed'"
+)
 _ROOMS = "CREATE TABLE holdfast_rooms (room text PRIMARY KEY, version integer NOT NULL)"
 
 

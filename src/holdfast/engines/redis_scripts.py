@@ -29,29 +29,26 @@ class Line:
 
         connection = self._take()
         try:
+            if not _is_quiet(connection):
+                connection.disconnect()
+                connection.connect()
             connection.send_packed_command((command,))
-            answer = connection.read_response()
+            return connection.read_response()
         except ResponseError:
-            self._idle.append(connection)
             raise
         except BaseException:  # an answer may still be on its way: nobody else must read it
             connection.disconnect()
-            self._idle.append(connection)
             raise
-        self._idle.append(connection)
-        return answer
+        finally:
+            self._idle.append(connection)
 
     def _take(self) -> Any:
         if os.getpid() != self._owner:
             self._idle, self._owner = deque(), os.getpid()
         try:
-            connection = self._idle.pop()
+            return self._idle.pop()
         except IndexError:
             return self.client.connection_pool.get_connection()
-        if not _is_quiet(connection):
-            connection.disconnect()
-            connection.connect()
-        return connection
 
 
 class Script:

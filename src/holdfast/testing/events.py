@@ -31,6 +31,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.events import Event, EventLog, EventStore
+from holdfast.events.store import Ringing
 from holdfast.testing.report import absent
 
 
@@ -50,7 +51,7 @@ class EventSuite:
     """What every engine must do. `open_store` opens the log that lives in `folder`.
 
     `persistent`: a log that was closed and opened again is the same one, and two stores opened on
-    one folder are the same log.
+    one folder are the same log. A store that is `holdfast.events.store.Ringing` is tried as such.
     """
 
     conformance: ClassVar[str] = "events"
@@ -252,6 +253,19 @@ class EventSuite:
         log.append("s", "t", "more")
         follower.join(30)
         assert not follower.is_alive()
+
+    def test_an_engine_that_tells_of_appends_does_so(self, tmp_path: Path) -> None:
+        store = self.open_store(tmp_path)
+        with EventLog(store=store) as log:
+            if not isinstance(store, Ringing):
+                absent("telling of appends")
+            bell = store.bell()
+            bell.wait(0.01)  # from here on it listens
+            log.append("s", "t", 1)
+            bell.wait(300)
+            log.append_many("s", [("t", 2), ("t", 3)])
+            bell.wait(300)
+            bell.close()
 
     def test_a_projection_keeps_its_state(self, log: EventLog) -> None:
         log.append("a", "deposited", {"amount": 5})
