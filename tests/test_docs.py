@@ -127,7 +127,7 @@ def test_the_program_about_events(tmp_path: Path) -> None:
 
 def test_the_program_about_topics(tmp_path: Path) -> None:
     place = (tmp_path / "state.db").as_posix().lstrip("/")
-    program = examples("docs/howto-queues.md")["topics"].replace("/tmp/shop/state.db", f"/{place}")
+    program = examples("docs/howto-queues.md")["topics"].replace("/srv/shop/state.db", f"/{place}")
     if sys.platform == "win32":
         program = program.replace(f"sqlite:////{place}", f"sqlite:///{place}")
     (tmp_path / "program.py").write_text(program, encoding="utf-8")

@@ -18,7 +18,6 @@ _encode = msgspec.json.Encoder().encode
 def new_message(
     body: Any,
     now: float,
-    *,
     delay: float = 0.0,
     priority: int = 0,
     key: str | None = None,

@@ -135,16 +135,7 @@ class Queue:
         message is put exactly when the outbox's transaction commits.
         """
         now = self._clock()
-        message = new_message(
-            body,
-            now,
-            delay=delay,
-            priority=priority,
-            key=key,
-            group=group,
-            ttl=ttl,
-            headers=headers,
-        )
+        message = new_message(body, now, delay, priority, key, group, ttl, headers)
         self._room_for(1, wait)
         return self._put((message,), now)[0]
 

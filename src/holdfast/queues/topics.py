@@ -92,16 +92,7 @@ class Topic:
         one waits or is leased there.
         """
         now = self._clock()
-        message = new_message(
-            body,
-            now,
-            delay=delay,
-            priority=priority,
-            key=key,
-            group=group,
-            ttl=ttl,
-            headers=headers,
-        )
+        message = new_message(body, now, delay, priority, key, group, ttl, headers)
         return self._append([log_payload(message)], now)[0]
 
     def put_many(self, bodies: Iterable[Any]) -> list[int]:
