@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.engines.urls import url_for
-from holdfast.errors import StorageError
+from holdfast.errors import StorageError, UnreadableError
 from holdfast.workflows import Workflows, step, workflow
 from holdfast.workflows.leases import Leases
 from holdfast.workflows.limits import Limiter, SharedLimiter
@@ -201,3 +201,12 @@ def test_runs_over_their_limit_keep_no_others_waiting(tmp_path: Path) -> None:
         finally:
             stop.set()
             worker.join()
+
+
+def test_a_note_that_cannot_be_read_is_an_error_and_stays(url: str) -> None:
+    party = Party(url, concurrency=2)
+    assert party.store.swap_note("limit-x", None, b"{torn")
+    with pytest.raises(UnreadableError, match="limit-x"):
+        party.limiter.try_enter()
+    assert party.store.read_note("limit-x") == b"{torn"
+    party.close()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,3 +183,37 @@ def test_a_schedule_follows_its_time_zone() -> None:
 
 
 def lambda_like() -> None: ...
+
+
+def test_a_run_that_could_not_be_taken_for_lack_of_the_store_is_asked_again(
+    engine: Workflows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job.enqueue("x", id="run-1", engine=engine)
+    claim, failures = engine._store.claim_run, iter([StorageError("the server is away")])
+
+    def claim_run(*given: Any, **named: Any) -> bool:
+        for failure in failures:
+            raise failure
+        return claim(*given, **named)
+
+    monkeypatch.setattr(engine._store, "claim_run", claim_run)
+    with working(engine):
+        while engine.get("run-1").status != "succeeded":
+            time.sleep(0.005)
+
+
+def test_a_nap_that_could_not_be_ended_for_lack_of_the_store_is_ended_later(
+    engine: Workflows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_HELD", 0.0)
+    run = nap.start("x", id="run-1", engine=engine)
+    claim, failures = engine._store.claim_run, iter([StorageError("the server is away")])
+
+    def claim_run(*given: Any, **named: Any) -> bool:
+        if named["owner"] is not None:
+            for failure in failures:
+                raise failure
+        return claim(*given, **named)
+
+    monkeypatch.setattr(engine._store, "claim_run", claim_run)
+    assert run.result(60) == "x"

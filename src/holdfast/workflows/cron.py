@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from holdfast.errors import HoldfastError, UsageError
+from holdfast.workflows.records import decode_note
 
 if TYPE_CHECKING:
     from holdfast.workflows.definitions import Workflow
@@ -99,7 +100,7 @@ class Schedule:
     ) -> None:
         note = f"cron-{workflow.name}"
         before = self._store.read_note(note)
-        done = self._since if before is None else msgspec.json.decode(before, type=datetime)
+        done = self._since if before is None else decode_note(before, datetime, note)
         if done > now + _FAR or workflow.catch_up == "none":
             done = min(max(done, self._since), now)
         for minute in self._missed(workflow, cron, done, now):

@@ -10,7 +10,7 @@ import msgspec
 
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
-from holdfast.errors import BusyError, ConflictError, HoldfastError
+from holdfast.errors import BusyError, ConflictError, HoldfastError, StorageError
 from holdfast.workflows import codec
 from holdfast.workflows.claiming import Claims, body_of
 from holdfast.workflows.definitions import Step, Workflow
@@ -366,8 +366,8 @@ class Workflows(RunReader):
         """Go on with a run that this process parked, unless another has it by now."""
         try:
             self.resume(run_id)
-        except LimitReachedError:
-            self._waker.add(run_id)
+        except (LimitReachedError, StorageError):
+            self._waker.add(run_id)  # at a later look
         except HoldfastError:
             return
 

@@ -16,6 +16,7 @@ import msgspec
 
 from holdfast.errors import BusyError, HoldfastError, UsageError
 from holdfast.workflows.leases import Leases
+from holdfast.workflows.records import decode_note
 from holdfast.workflows.store import WorkflowStore
 from holdfast.workflows.stores.memory import MemoryStore
 
@@ -157,7 +158,7 @@ class SharedLimiter:
         """Change the note; what `change` returned, or a pause when others were always faster."""
         for _ in range(_TRIES):
             before = self._store.read_note(self._name)
-            note = _Note({}, []) if before is None else msgspec.json.decode(before, type=_Note)
+            note = _Note({}, []) if before is None else decode_note(before, _Note, self._name)
             left = set(self._left)
             for token in left:
                 note.held.pop(token, None)

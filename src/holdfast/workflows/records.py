@@ -5,12 +5,14 @@ tool can read them.
 """
 
 from datetime import UTC, datetime
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
 from holdfast.errors import UnreadableError
 from holdfast.workflows.store import RunRow
+
+Note = TypeVar("Note")
 
 Status = Literal["queued", "running", "waiting", "succeeded", "failed", "cancelled", "unreadable"]
 """``queued``: not begun yet; ``waiting``: asleep or waiting for a signal or a child, in no process;
@@ -162,6 +164,14 @@ def read_outcome(row: RunRow) -> Outcome:
         return _decode_outcome(row.outcome or b"")
     except msgspec.MsgspecError as error:
         raise _unreadable(f"the outcome of run {row.id}", error) from error
+
+
+def decode_note(body: bytes, kind: type[Note], name: str) -> Note:
+    """A note that the processes of a store share. Raises `UnreadableError`."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise _unreadable(f"the note {name}", error) from error
 
 
 def run_info(row: RunRow, *, interrupted: bool, outcome: Outcome) -> RunInfo:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from holdfast.errors import BusyError, HoldfastError
+from holdfast.errors import BusyError, HoldfastError, StorageError
 from holdfast.workflows.cron import Schedule
 from holdfast.workflows.definitions import definitions
 from holdfast.workflows.limits import LimitReachedError
@@ -138,8 +138,8 @@ class Worker:
         except LimitReachedError:
             self._limited += 1
             return False
-        except BusyError:
-            return False  # another worker was faster
+        except (BusyError, StorageError):
+            return False  # another worker was faster, or the store is away: it may be back
         except HoldfastError:
             self._refused[row.id] = row.epoch  # its code is not here: not asked again by this one
             return False
