@@ -1,5 +1,6 @@
 """The two registries of a workspace, as recovery sees them: groups of entries of any content."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -33,7 +34,7 @@ def registry_at(layout: Layout, path: str) -> GroupedRegistry:
     """The registry in the file `path` (`AGENTS_PATH` or `SERVERS_PATH`) of the workspace."""
     return GroupedRegistry(
         KINDS[path],
-        layout.root / path,
+        Path(layout.root / path),
         generations=layout.generations,
         locks=layout.locks,
         quarantine=layout.quarantine,
