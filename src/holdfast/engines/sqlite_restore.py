@@ -7,34 +7,60 @@ crash the database is as it was.
 
 import os
 import sqlite3
+import sys
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 from holdfast.durable.faults import fault_point
+from holdfast.durable.names import long_path
+from holdfast.durable.open_files import openers
 from holdfast.engines.sqlite import sqlite_errors, transaction
-from holdfast.engines.sqlite_copy import connect
+from holdfast.engines.sqlite_copy import connect, may_be_open_here
 
 _PATIENCE = 10.0  # seconds to wait for a writer
+
+
+if sys.platform == "win32":
+
+    def _is_locked(path: Path) -> bool:
+        return False  # its open files tell
+
+else:
+    import fcntl
+
+    # Where every open connection in WAL mode holds a shared lock (os.h: SHARED_FIRST, SHARED_SIZE).
+    _SHARED_FIRST, _SHARED_SIZE = 0x40000002, 510
+
+    def _is_locked(path: Path) -> bool:
+        if may_be_open_here(path.stat()):
+            return True
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, _SHARED_SIZE, _SHARED_FIRST)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
 
 def used_by_others(path: Path) -> bool:
     """Whether another connection has the database at `path` open, here or in another process.
 
-    In WAL mode its locks tell. Elsewhere an idle connection holds none: then the open files of the
-    processes that this one may look at are searched. Raises `UnreadableError` (no database).
+    SQLite is not asked: by opening the database it would already change what lies beside it. Its
+    locks tell, or the open files of the processes that this one may look at.
     """
-    with sqlite_errors(path), closing(connect(path, "mode=rw", 0.0)) as connection:
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        try:
-            connection.execute("BEGIN EXCLUSIVE")
-            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
-            connection.execute("ROLLBACK")
-        except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
-                raise
-            return True
-    return mode != "wal" and _is_open_elsewhere(path)
+    return _is_locked(long_path(path)) or any(openers([path]))
+
+
+def check_readable(path: Path) -> None:
+    """Raise `UnreadableError` when SQLite cannot read the database that is in use at `path`."""
+    with sqlite_errors(path), closing(connect(path, "mode=ro", _PATIENCE)) as connection:
+        connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
 def replace_content(source: Path, target: Path) -> None:
@@ -114,14 +140,3 @@ def _columns(connection: sqlite3.Connection, table: str, database: str) -> list[
     query = "SELECT name FROM pragma_table_info(?, ?)"
     rows = connection.execute(query, (table, database)).fetchall()
     return [name for (name,) in rows]
-
-
-def _is_open_elsewhere(path: Path) -> bool:
-    import psutil  # type: ignore[import-untyped,unused-ignore]
-
-    wanted = os.path.normcase(os.path.realpath(path))
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            if any(os.path.normcase(file.path) == wanted for file in process.open_files()):
-                return True
-    return False

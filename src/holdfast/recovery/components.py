@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from holdfast.durable.faults import fault_point
+from holdfast.durable.quarantine import Quarantine
 from holdfast.errors import NotFoundError
 from holdfast.recovery.registries import AGENTS_PATH, KINDS, SERVERS_PATH, registry_at
 from holdfast.recovery.source import Source
@@ -80,7 +81,7 @@ def restore_component(
     to: Path | None = None,
     dry_run: bool = False,
     consent: Consent | None = None,
-    quarantine: Any = None,
+    quarantine: Quarantine | None = None,
 ) -> ComponentReport:
     """Bring the files of `component` back, then its entry; what is replaced goes to `quarantine`.
 

@@ -5,16 +5,19 @@ from pathlib import Path
 from holdfast.durable.files import remove, temporary_beside
 from holdfast.durable.quarantine import Quarantine
 from holdfast.engines.sqlite_copy import copy_database
-from holdfast.engines.sqlite_restore import used_by_others
+from holdfast.engines.sqlite_restore import check_readable, used_by_others
 from holdfast.errors import UnreadableError
 
 
 def is_in_use(path: Path) -> bool:
     """Whether the file at `path` is a database that another connection has open."""
+    if not used_by_others(path):
+        return False
     try:
-        return used_by_others(path)
+        check_readable(path)
     except UnreadableError:
         return False  # torn, or no database: it is replaced as any file
+    return True
 
 
 def keep_database(path: Path, quarantine: Quarantine, *, reason: str) -> str:

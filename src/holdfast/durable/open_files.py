@@ -1,0 +1,33 @@
+"""Which processes have files open."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Opener(NamedTuple):
+    """A process that has a file open."""
+
+    pid: int
+    name: str
+
+
+def openers(places: Iterable[Path]) -> Iterator[Opener]:
+    """The processes that have a file at or below one of `places` open, this one among them.
+
+    Only processes that this one may look at are seen: as a rule those of the same user.
+    """
+    import psutil  # type: ignore[import-untyped,unused-ignore]
+
+    wanted = tuple(os.path.normcase(os.path.realpath(place)) for place in places)
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if any(_is_in(file.path, wanted) for file in process.open_files()):
+                yield Opener(process.pid, process.name())
+
+
+def _is_in(path: str, places: tuple[str, ...]) -> bool:
+    there = os.path.normcase(path)
+    return any(there == place or there.startswith(place + os.sep) for place in places)
