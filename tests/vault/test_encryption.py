@@ -162,6 +162,8 @@ def test_a_passphrase_opens_a_vault_and_a_wrong_one_says_so(
 def test_age_alone_opens_the_key_by_its_passphrase(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if sys.platform == "win32":
+        return
     import pty
 
     monkeypatch.setenv("HOLDFAST_PASSPHRASE", "correct horse")
@@ -248,6 +250,21 @@ def test_a_key_that_somebody_replaced_is_refused(
     path.write_text(path.read_text().replace(known.public_key, stranger))
     with pytest.raises(CorruptError, match="replaced"):
         without(machine, tmp_path).snapshot(tree)
+
+
+def test_a_key_that_somebody_put_there_is_not_followed(
+    tmp_path: Path, tree: Path, vault: Vault, key: Path
+) -> None:
+    stranger = generate_identity(tmp_path / "stranger.txt")
+    other = Vault.create(tmp_path / "other", Access(recipients=[stranger]))
+    for path in (other.path / "keys").iterdir():
+        shutil.copy(path, vault.path / "keys")
+    write(tree / "new", b"only for the owner")
+    report = Vault.open(vault.path, Access(private=tmp_path / "private")).snapshot(tree)
+    assert report.healthy
+    assert report.notes == []
+    opened = Vault.open(vault.path, with_key(key))
+    assert opened.restore(report.snapshot.id, ["new"], to=tmp_path / "out").healthy
 
 
 def test_a_vault_that_says_it_is_in_clear_now_is_refused(

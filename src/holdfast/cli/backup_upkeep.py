@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 @click.option("--keep-monthly", type=click.IntRange(0), default=0, metavar="N")
 @click.option("--keep-yearly", type=click.IntRange(0), default=0, metavar="N")
 @click.option("--keep-tag", "tags", multiple=True, metavar="TAG", help="All with this tag.")
+@click.option("--tag", metavar="TAG", help="The rules look only at those with this tag.")
+@click.option("--host", metavar="NAME", help="… only at those taken on this machine.")
+@click.option("--of", "workspace_name", metavar="NAME", help="… only at those of this workspace.")
 @click.option("--undo", metavar="S", help="Take a forgotten snapshot back.")
 @click.option("--dry-run", is_flag=True, help="Show what would go, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
@@ -38,6 +41,9 @@ def forget(
     at: str | None,
     snapshots: tuple[str, ...],
     tags: tuple[str, ...],
+    tag: str | None,
+    host: str | None,
+    workspace_name: str | None,
     undo: str | None,
     dry_run: bool,
     yes: bool,
@@ -63,7 +69,15 @@ def forget(
     if snapshots and ruled:
         raise UsageError("name snapshots or give --keep rules, not both")
     retention = None if snapshots else Retention(**counts, tags=tags)
-    plan = vault.forget(snapshots, retention=retention, dry_run=True)
+
+    def among(info: "SnapshotInfo") -> bool:
+        return (
+            (tag is None or tag in info.tags)
+            and host in (None, info.host)
+            and workspace_name in (None, info.workspace_name)
+        )
+
+    plan = vault.forget(snapshots, retention=retention, among=among, dry_run=True)
     if plan.forgotten and not dry_run:
         if not yes:
             terminal.note("\n".join(_line(info) for info in plan.forgotten))

@@ -271,7 +271,7 @@ def _describe(place: Path, entry: Entry) -> None:
     os.utime(long_path(place), ns=(entry.mtime_ns, entry.mtime_ns))
 
 
-if hasattr(os, "sync"):
+if sys.platform != "win32":
 
     def _sync_all(top: Path) -> None:
         os.sync()  # one call for a hundred thousand files

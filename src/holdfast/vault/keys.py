@@ -13,6 +13,7 @@ makes a new key: what is stored from then on is encrypted for it.
 
 import secrets
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,6 +32,8 @@ from holdfast.vault.identities import KeySource, check_recipient
 from holdfast.vault.memory import Memory
 
 _IDS = "# ids: "
+_PATIENCE = 6  # attempts
+_LEAST_WORK = 18  # the logarithm of scrypt's N
 
 
 class VaultKey(msgspec.Struct, frozen=True, rename="camel"):
@@ -63,6 +66,7 @@ class VaultKeys:
         self._opened: dict[str, Any] = {}  # private keys by the id of the vault's key
         self._secrets: dict[str, bytes] = {}
         self._writing: Writing | None = None
+        self._complete = False  # whether all secrets that can be had are known
         self.new_key = False
         """Whether a key had to be made because the secret of none is known here."""
 
@@ -78,13 +82,14 @@ class VaultKeys:
         """The key that new data is encrypted for, chosen at the first call; or `LockedError`."""
         with self._lock:
             if self._writing is None:
-                self._writing = self._choose(None)
+                self._choose(None)
+            assert self._writing is not None
             return self._writing
 
     def write_for(self, recipients: Sequence[str]) -> None:
         """Encrypt new data for these people from now on; with nobody named, as before."""
         with self._lock:
-            self._writing = self._choose(sorted(map(check_recipient, recipients)) or None)
+            self._choose(sorted(map(check_recipient, recipients)) or None)
 
     def opens(self) -> bool:
         """Whether all content can be read; nobody is asked for a passphrase."""
@@ -103,10 +108,8 @@ class VaultKeys:
     def secrets(self) -> list[bytes]:
         """The secrets of ids that are known, that of the key in use first."""
         with self._lock:
-            if not self._secrets:
-                self._recall()
-            if not self._secrets:
-                self._open()
+            if not self._complete:
+                self._gather_secrets()
             first = self._writing.key.id if self._writing is not None else ""
             return [self._secrets[key] for key in sorted(self._secrets, key=lambda k: k != first)]
 
@@ -125,33 +128,52 @@ class VaultKeys:
         made = _make(self._folder, people, passphrase)
         with self._lock:
             self._learn(made.key, made.identity, made.secret)
-            self._writing = Writing(made.key, _recipient(made.key.public_key), made.secret)
+            self._use(made.key)
         return made.key
 
     def passphrase(self) -> str | None:
         """The passphrase, if there is one to be had."""
         return self._source.passphrase()
 
-    def _choose(self, wanted: Sequence[str] | None) -> Writing:
+    def _choose(self, wanted: Sequence[str] | None) -> None:
+        """Choose the key in use: the one used here before, as long as it is for those wanted.
+
+        A newer one that somebody put there is not followed: who could write to the vault would
+        else decide who can read what is stored from now on.
+        """
         keys = self.keys()
         if not keys:
             raise CorruptError("the vault is encrypted, and its keys are gone", path=self._folder)
-        newest = keys[-1]
-        people = newest.recipients if wanted is None else list(wanted)
+        used = self._memory.key_in_use()
+        last = next((key for key in keys if key.id == used), keys[-1])
+        people = last.recipients if wanted is None else list(wanted)
         suitable = [key for key in reversed(keys) if sorted(key.recipients) == sorted(people)]
+        suitable.sort(key=lambda key: key.id != used)
         self._recall()
         for opening in (False, True):
             if opening and not self._try_open():
                 break
             for key in suitable:
                 if key.id in self._secrets:
-                    return Writing(key, _recipient(key.public_key), self._secrets[key.id])
-        passphrase = self._source.passphrase() if newest.passphrase else None
+                    self._use(key)
+                    return
+        passphrase = self._source.passphrase() if last.passphrase else None
         if not people and passphrase is None:
             raise no_key(self._folder, keys, tried=False)
         self.new_key = wanted is None or bool(suitable)
-        made = self.make(people, passphrase)
-        return Writing(made, _recipient(made.public_key), self._secrets[made.id])
+        self.make(people, passphrase)
+
+    def _use(self, key: VaultKey) -> None:
+        self._writing = Writing(key, _recipient(key.public_key), self._secrets[key.id])
+        self._memory.use_key(key.id)
+
+    def _gather_secrets(self) -> None:
+        self._recall()
+        if not self._secrets:
+            self._open()
+        elif any(key.id not in self._secrets for key in self.keys()) and self._source.is_at_hand():
+            self._try_open()
+        self._complete = True
 
     def _recall(self) -> None:
         """Take the secrets that this machine remembers; a key that was replaced is no such key."""
@@ -183,7 +205,8 @@ class VaultKeys:
                 identity, secret = _parse_wrap(text, key, self._folder)
                 self._learn(key, identity, secret)
         if not self._opened:
-            tried = bool(self._source.identities()) or self._source.passphrase() is not None
+            asked = any(key.passphrase for key in keys)
+            tried = bool(self._source.identities()) or (asked and bool(self._source.passphrase()))
             raise no_key(self._folder, keys, tried=tried)
 
     def _learn(self, key: VaultKey, identity: Any, secret: bytes) -> None:
@@ -208,11 +231,7 @@ class VaultKeys:
         passphrase = None if data is None else self._source.passphrase()
         if data is None or passphrase is None:
             return None
-        try:
-            text = pyrage.passphrase.decrypt(data, passphrase)
-        except pyrage.DecryptError:
-            return None
-        return text
+        return _with_passphrase(data, passphrase, path)
 
 
 @dataclass(frozen=True)
@@ -241,12 +260,48 @@ def _make(folder: Path, recipients: list[str], passphrase: str | None) -> _Made:
         wrapped = pyrage.encrypt(text, [_recipient(one) for one in recipients])
         write_atomic(folder / f"{key.id}.age", wrapped, mode=0o600)
     if passphrase:
-        wrapped = pyrage.passphrase.encrypt(text, passphrase)
+        wrapped = _behind_passphrase(text, passphrase)
         write_atomic(folder / f"{key.id}.passphrase.age", wrapped, mode=0o600)
     visit("vault.key.wrapped", folder)
     write_document(folder / f"{key.id}.json", key, mode=0o600)
     visit("vault.key.written", folder)
     return _Made(key, identity, secret)
+
+
+def _behind_passphrase(text: bytes, passphrase: str) -> bytes:
+    """`text` encrypted with a passphrase that costs as much work as age's own program asks."""
+    import pyrage
+
+    def work(wrapped: bytes) -> int:
+        return int(wrapped.split(b"\n", 2)[1].split()[-1])
+
+    # The library asks for what the machine does in a second, less while that is busy.
+    best: bytes = pyrage.passphrase.encrypt(text, passphrase)
+    for _ in range(_PATIENCE):
+        if work(best) >= _LEAST_WORK:
+            break
+        best = max(best, pyrage.passphrase.encrypt(text, passphrase), key=work)
+    return best
+
+
+def _with_passphrase(data: bytes, passphrase: str, path: Path) -> bytes | None:
+    """The wrapped key; None for a wrong passphrase."""
+    import pyrage
+
+    for attempt in range(_PATIENCE):
+        try:
+            text: bytes = pyrage.passphrase.decrypt(data, passphrase)
+            return text
+        except pyrage.DecryptError as error:
+            if "xcessive" not in str(error):
+                return None
+            # How much work is too much is measured anew each time: a busy machine refuses at first.
+            time.sleep(attempt)
+    raise LockedError(
+        "this passphrase was made to cost more work than this machine can do now",
+        path=path,
+        hint="try again when it is less busy, or open the key with: age -d",
+    )
 
 
 def no_key(place: Path, keys: Sequence[VaultKey], *, tried: bool) -> LockedError:

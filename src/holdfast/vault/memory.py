@@ -38,7 +38,10 @@ class KnownKey(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Keys(msgspec.Struct, rename="camel"):
+    """`in_use` is the id of the key that this machine last wrote with."""
+
     keys: dict[str, KnownKey] = {}
+    in_use: str = ""
     format_version: int = 1
 
 
@@ -48,26 +51,41 @@ class Memory:
     def __init__(self, folder: Path | None = None) -> None:
         self.folder = folder
         self._held: dict[tuple[str, str], bytes] = {}
-        self._keys: dict[str, KnownKey] = {}
+        self._keys = _Keys()
 
     def keys(self) -> dict[str, KnownKey]:
         """What is known of the vault's keys, by id. Raises `UnreadableError`."""
-        if self.folder is None:
-            return self._keys
-        try:
-            return convert(read_document(self.folder / "keys.json"), _Keys).keys
-        except NotFoundError:
-            return {}
+        return self._read().keys
+
+    def key_in_use(self) -> str:
+        """The id of the key that this machine last wrote with; empty when there is none."""
+        return self._read().in_use
 
     def remember_key(self, key: str, public_key: str, ids: str) -> None:
         """Keep the secret of a key."""
-        known = {**self.keys(), key: KnownKey(public_key, ids)}
-        if known == self.keys():
+        known = self._read()
+        self._write(known, _Keys({**known.keys, key: KnownKey(public_key, ids)}, known.in_use))
+
+    def use_key(self, key: str) -> None:
+        """Note that this machine writes with this key."""
+        known = self._read()
+        self._write(known, _Keys(known.keys, key))
+
+    def _read(self) -> _Keys:
+        if self.folder is None:
+            return self._keys
+        try:
+            return convert(read_document(self.folder / "keys.json"), _Keys)
+        except NotFoundError:
+            return _Keys()
+
+    def _write(self, before: _Keys, after: _Keys) -> None:
+        if after == before:
             return
-        self._keys = known
+        self._keys = after
         if self.folder is not None:
             make_folder(self.folder, private=True)
-            write_document(self.folder / "keys.json", _Keys(known), mode=0o600)
+            write_document(self.folder / "keys.json", after, mode=0o600)
 
     def recall(self, kind: str, identity: str) -> bytes | None:
         """The plain bytes of a file of the vault, if they are remembered."""

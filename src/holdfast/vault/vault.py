@@ -3,7 +3,7 @@
 What does the work is imported when it is needed: whoever only lists snapshots waits for none of it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -225,9 +225,12 @@ class Vault:
         refs: Sequence[str] = (),
         *,
         retention: Retention | None = None,
+        among: Callable[[SnapshotInfo], bool] | None = None,
         dry_run: bool = False,
     ) -> ForgetReport:
         """Give up the snapshots `refs` and those that `retention` does not keep.
+
+        With `among` the rules look only at the snapshots for which it is true.
 
         They are set aside and can be taken back with `remember` until the next `prune`. Damaged
         snapshots are only forgotten when named. Raises as `resolve` does, before anything changes.
@@ -237,7 +240,11 @@ class Vault:
         snapshots = self.snapshots()
         doomed = {self.resolve(ref) for ref in refs}
         if retention is not None:
-            ruled = [info for info in snapshots if UNDO not in info.tags]
+            ruled = [
+                info
+                for info in snapshots
+                if UNDO not in info.tags and (among is None or among(info))
+            ]
             doomed |= {info.id for info in retention.to_forget(ruled)}
         if doomed and not dry_run:
             forget(self._repository, sorted(doomed))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -45,6 +46,13 @@ def set_recipients(layout: Layout, name: str, recipients: list[str]) -> None:
     _change(layout, change)
 
 
+def _from_root(layout: Layout, folder: Path) -> str:
+    try:
+        return os.path.relpath(folder, layout.root).replace(os.sep, "/")
+    except ValueError:
+        return str(folder)  # on another drive
+
+
 def _named(entries: list[dict[str, Any]], name: str) -> dict[str, Any]:
     for entry in entries:
         if entry["name"] == name:
@@ -65,8 +73,8 @@ def _change(layout: Layout, change: Change) -> None:
         made = []
         for entry, destination in zip(entries, settings.destinations, strict=True):
             if not entry:
-                folder = os.path.relpath(destination.folder, layout.root)
-                made.append({"name": destination.name, "folder": folder.replace(os.sep, "/")})
+                folder = _from_root(layout, destination.folder)
+                made.append({"name": destination.name, "folder": folder})
             else:
                 entry = {"folder": entry} if isinstance(entry, str) else entry
                 made.append({**entry, "name": destination.name})
