@@ -159,3 +159,18 @@ def test_the_command_shakes_hands_and_exits_1_on_failure(layout: Layout, holdfas
     static = holdfast("servers", "verify", "quits", "--static", cwd=layout.root)
     assert static.returncode == 0, static.stdout
     assert holdfast("servers", "verify", "nobody", cwd=layout.root).returncode == 2
+
+
+def test_an_entry_made_by_hand_without_a_command(layout: Layout, holdfast: Runner) -> None:
+    layout.server_registry.write_text(
+        '{"mcpRegistry": {"production": {"empty": {}, "remote": {"type": "http"}}}}',
+        encoding="utf-8",
+    )
+    found = problems(layout)
+    assert 'neither a "command" nor a "url"' in found[0]
+    assert 'no "url"' in found[1]
+    done = holdfast("servers", "sync", "--to", "code", cwd=layout.root)
+    assert done.returncode == 0, done.stderr
+    assert "empty: it has no command" in done.stderr
+    assert holdfast("servers", "verify", cwd=layout.root).returncode == 1
+    assert holdfast("servers", "list", cwd=layout.root).returncode == 0
