@@ -174,3 +174,13 @@ def test_an_entry_made_by_hand_without_a_command(layout: Layout, holdfast: Runne
     assert "empty: it has no command" in done.stderr
     assert holdfast("servers", "verify", cwd=layout.root).returncode == 1
     assert holdfast("servers", "list", cwd=layout.root).returncode == 0
+
+
+def test_what_was_synced_and_is_missing_is_noted(layout: Layout, holdfast: Runner) -> None:
+    added = holdfast("servers", "add", "x", "--", sys.executable, cwd=layout.root)
+    assert added.returncode == 0, added.stderr
+    assert holdfast("servers", "sync", "--to", "code", cwd=layout.root).returncode == 0
+    assert notes(layout) == []
+    (layout.home / ".claude.json").write_text("{}", encoding="utf-8")
+    [note] = notes(layout)
+    assert "synced once, and missing now: x" in note

@@ -17,6 +17,7 @@ from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
 from holdfast.registry.clients.blocks import ServerBlock, blocks_of, fixed_blocks
 from holdfast.registry.clients.rendering import rendered, why_not
+from holdfast.registry.clients.syncing import vanished
 from holdfast.registry.server_entries import CLIENTS, SERVERS
 from holdfast.services.handshake import TIMEOUT, Health, check_servers
 from holdfast.services.server_diagnostics import diagnose
@@ -194,6 +195,17 @@ def _verify_clients(workspace: Workspace) -> Iterator[Finding]:
             where = f"server {name} ({block.path}: {block.scope})"
             yield from _verify_server(name, settings, where, layout)
     yield from _verify_scopes(found)
+    yield from _verify_synced(layout)
+
+
+def _verify_synced(layout: Layout) -> Iterator[Finding]:
+    try:
+        lost = vanished(layout)
+    except HoldfastError:
+        return  # told above
+    for path, names in lost.items():
+        note = f"synced once, and missing now: {', '.join(names)}"
+        yield Finding(str(path), note=note, hint="holdfast servers sync")
 
 
 def _client_blocks(layout: Layout) -> Iterator[ServerBlock]:
