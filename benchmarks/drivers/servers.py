@@ -55,7 +55,7 @@ class Driver:
         history = [{"display": f"mend module {one} please", "pasted": {}} for one in range(100)]
         project = {"allowedTools": [], "history": history, "mcpServers": {}}
         each = len(json.dumps(project, indent=2)) + 2000
-        projects = {f"/home/x/{one}": project for one in range(megabytes * 1_000_000 // each)}
+        projects = {f"/projects/{one}": project for one in range(megabytes * 1_000_000 // each)}
         path.write_text(json.dumps({"projects": projects, "mcpServers": {}}, indent=2), "utf-8")
         settings = {"type": "stdio", "command": "x", "args": ["a"], "env": {}}
         started = time.process_time()
