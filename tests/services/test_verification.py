@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.facade import open_workspace
 from holdfast.services.initialization import initialize
-from holdfast.services.verification import verify_configuration
+from holdfast.services.verification import verify_configuration, verify_servers
 from holdfast.workspace.creation import create
 from holdfast.workspace.layout import Layout
 from tests.conftest import Runner
@@ -184,3 +184,15 @@ def test_what_was_synced_and_is_missing_is_noted(layout: Layout, holdfast: Runne
     (layout.home / ".claude.json").write_text("{}", encoding="utf-8")
     [note] = notes(layout)
     assert "synced once, and missing now: x" in note
+
+
+def test_each_name_is_checked_once(layout: Layout) -> None:
+    quits: dict[str, Any] = {"command": sys.executable, "args": ["-c", "0"], "env": {}}
+    workspace = open_workspace(layout.root)
+    workspace.servers.add("a", **quits)
+    other = {**quits, "args": ["-c", "1"]}
+    block = {"a": {"type": "stdio", **quits}, "b": quits}
+    (layout.home / ".claude.json").write_text(json.dumps({"mcpServers": block}), encoding="utf-8")
+    (layout.root / ".mcp.json").write_text(json.dumps({"mcpServers": {"b": other}}), "utf-8")
+    names = [each.name for each in verify_servers(workspace)]
+    assert names == ["a", "b", "b (user)"]

@@ -97,7 +97,8 @@ def _servers_to_check(workspace: Workspace) -> dict[str, dict[str, Any]]:
             startable = isinstance(settings, dict) and (
                 isinstance(settings.get("command"), str) or isinstance(settings.get("url"), str)
             )
-            if startable and all(not _same(settings, each) for each in chosen.values()):
+            known = [each for label, each in chosen.items() if label.partition(" ")[0] == name]
+            if startable and not any(_same(settings, each) for each in known):
                 chosen[name if name not in chosen else f"{name} ({block.scope})"] = settings
     return chosen
 
