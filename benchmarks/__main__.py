@@ -11,7 +11,17 @@ from benchmarks.cases import Case, Suite
 from benchmarks.environment import SCRATCH
 from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
-from benchmarks.suites import events, guard, logs, queues, registry, snapshots, startup, workflows
+from benchmarks.suites import (
+    events,
+    guard,
+    logs,
+    queues,
+    registry,
+    servers,
+    snapshots,
+    startup,
+    workflows,
+)
 from benchmarks.table import print_table
 
 SUITES: dict[str, Suite] = {
@@ -20,6 +30,7 @@ SUITES: dict[str, Suite] = {
     "events": events.cases,
     "workflows": workflows.cases,
     "registry": registry.cases,
+    "servers": servers.cases,
     "logs": logs.cases,
     "snapshots": snapshots.cases,
     "guard": guard.cases,

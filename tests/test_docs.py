@@ -284,3 +284,25 @@ def test_the_commands_of_the_page_on_backups(tmp_path: Path) -> None:
     assert "1 were in disk before" in outputs["sync"]
     assert "new data" in outputs["recipients"]
     assert "every file compared" in outputs["archives"]
+
+
+@POSIX_SHELL
+def test_the_servers_are_kept_as_the_page_says(tmp_path: Path) -> None:
+    layout = create(tmp_path / "development", home=tmp_path).layout
+    (tmp_path / ".claude.json").write_text(
+        '{"mcpServers": {"old": {"command": "echo"}}}', encoding="utf-8"
+    )
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [require_program("sh"), "-euc", examples("docs/howto-servers.md")["servers"]],
+        cwd=layout.root,
+        env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "+ mcpServers.hello" in done.stdout
+    written = json.loads((tmp_path / ".claude.json").read_bytes())["mcpServers"]
+    assert list(written) == ["old", "hello"]

@@ -362,3 +362,26 @@ def test_splicing_does_what_a_dictionary_does(
     again, nothing = apply_changes(after, edits)
     assert again == after
     assert not nothing
+
+
+@pytest.mark.slow
+def test_a_file_of_two_hundred_megabytes(tmp_path: Path) -> None:
+    path = tmp_path / ".claude.json"
+    line = b',\n        {"display": "mend the module please", "pasted": {}}'
+    tail = b'\n      ]\n    }\n  },\n  "mcpServers": {}\n}'
+    with path.open("wb") as large:
+        large.write(b'{\n  "projects": {\n    "/x": {\n      "history": [\n        1')
+        large.write(line * (200_000_000 // len(line)))
+        large.write(tail)
+    size = path.stat().st_size
+    file = GuestFile(path, lock="folder")
+    file.edit([Put(("mcpServers", "a"), {"command": "x"})])
+    with path.open("rb") as large:
+        large.seek(size - len(tail))
+        expected = b'{\n    "a": {\n      "command": "x"\n    }\n  }\n}'
+        assert large.read() == tail.removesuffix(b"{}\n}") + expected
+    os.truncate(path, size // 2)
+    with pytest.raises(UnreadableError) as caught:
+        file.edit([Put(("mcpServers", "b"), {"command": "x"})])
+    assert caught.value.line is not None
+    assert path.stat().st_size == size // 2

@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.facade import open_workspace
 from holdfast.services.initialization import initialize
-from holdfast.services.verification import verify_configuration
+from holdfast.services.verification import verify_configuration, verify_servers
 from holdfast.workspace.creation import create
 from holdfast.workspace.layout import Layout
 from tests.conftest import Runner
@@ -159,3 +159,40 @@ def test_the_command_shakes_hands_and_exits_1_on_failure(layout: Layout, holdfas
     static = holdfast("servers", "verify", "quits", "--static", cwd=layout.root)
     assert static.returncode == 0, static.stdout
     assert holdfast("servers", "verify", "nobody", cwd=layout.root).returncode == 2
+
+
+def test_an_entry_made_by_hand_without_a_command(layout: Layout, holdfast: Runner) -> None:
+    layout.server_registry.write_text(
+        '{"mcpRegistry": {"production": {"empty": {}, "remote": {"type": "http"}}}}',
+        encoding="utf-8",
+    )
+    found = problems(layout)
+    assert 'neither a "command" nor a "url"' in found[0]
+    assert 'no "url"' in found[1]
+    done = holdfast("servers", "sync", "--to", "code", cwd=layout.root)
+    assert done.returncode == 0, done.stderr
+    assert "empty: it has no command" in done.stderr
+    assert holdfast("servers", "verify", cwd=layout.root).returncode == 1
+    assert holdfast("servers", "list", cwd=layout.root).returncode == 0
+
+
+def test_what_was_synced_and_is_missing_is_noted(layout: Layout, holdfast: Runner) -> None:
+    added = holdfast("servers", "add", "x", "--", sys.executable, cwd=layout.root)
+    assert added.returncode == 0, added.stderr
+    assert holdfast("servers", "sync", "--to", "code", cwd=layout.root).returncode == 0
+    assert notes(layout) == []
+    (layout.home / ".claude.json").write_text("{}", encoding="utf-8")
+    [note] = notes(layout)
+    assert "synced once, and missing now: x" in note
+
+
+def test_each_name_is_checked_once(layout: Layout) -> None:
+    quits: dict[str, Any] = {"command": sys.executable, "args": ["-c", "0"], "env": {}}
+    workspace = open_workspace(layout.root)
+    workspace.servers.add("a", **quits)
+    other = {**quits, "args": ["-c", "1"]}
+    block = {"a": {"type": "stdio", **quits}, "b": quits}
+    (layout.home / ".claude.json").write_text(json.dumps({"mcpServers": block}), encoding="utf-8")
+    (layout.root / ".mcp.json").write_text(json.dumps({"mcpServers": {"b": other}}), "utf-8")
+    names = [each.name for each in verify_servers(workspace)]
+    assert names == ["a", "b", "b (user)"]

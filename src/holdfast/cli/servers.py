@@ -181,7 +181,7 @@ def _what(server: "Server") -> str:
     settings = mask(server.settings)
     if server.type != "stdio":
         return str(settings.get("url"))
-    return " ".join([settings["command"], *(settings.get("args") or [])])
+    return " ".join([settings.get("command") or "", *(settings.get("args") or [])])
 
 
 def _card(facts: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from holdfast.durable.faults import fault_point
 from holdfast.durable.files import temporary_beside
 from holdfast.durable.names import long_path
 from holdfast.durable.renames import rename_exclusively
+from holdfast.durable.sharing import patiently
 from holdfast.errors import BusyError, ConflictError, storage_error
 
 STALE = 14.0  # seconds
@@ -69,11 +70,11 @@ class FolderLock:
         pause = 0.005
         while True:
             try:
-                self._place.mkdir()
+                patiently(self._place.mkdir)  # Windows may still be removing the one before
             except FileExistsError:
                 pass
             except PermissionError:
-                if not self._place.exists():  # on Windows also a folder that is being removed
+                if not self._place.exists():
                     raise
             else:
                 status = self._place.stat()

@@ -16,7 +16,8 @@ from holdfast.durable.documents import read_document
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
 from holdfast.registry.clients.blocks import ServerBlock, blocks_of, fixed_blocks
-from holdfast.registry.clients.rendering import rendered
+from holdfast.registry.clients.rendering import rendered, why_not
+from holdfast.registry.clients.syncing import vanished
 from holdfast.registry.server_entries import CLIENTS, SERVERS
 from holdfast.services.handshake import TIMEOUT, Health, check_servers
 from holdfast.services.server_diagnostics import diagnose
@@ -89,14 +90,15 @@ def _servers_to_check(workspace: Workspace) -> dict[str, dict[str, Any]]:
     except HoldfastError:
         registered = []
     for server in registered:
-        if server.status == "active":
+        if server.status == "active" and why_not(server, "code") is None:
             chosen[server.id] = rendered(server, "code", layout.root)
     for block, servers in _readable_blocks(layout):
         for name, settings in servers.items():
             startable = isinstance(settings, dict) and (
                 isinstance(settings.get("command"), str) or isinstance(settings.get("url"), str)
             )
-            if startable and all(not _same(settings, each) for each in chosen.values()):
+            known = [each for label, each in chosen.items() if label.partition(" ")[0] == name]
+            if startable and not any(_same(settings, each) for each in known):
                 chosen[name if name not in chosen else f"{name} ({block.scope})"] = settings
     return chosen
 
@@ -164,9 +166,11 @@ def _verify_server_registry(workspace: Workspace) -> Iterator[Finding]:
         return
     yield Finding(str(registry.path))
     for server in servers:
-        settings = rendered(server, "code", layout.root) if server.settings.get("command") else {}
+        settings = server.settings
+        if why_not(server, "code") is None:
+            settings = rendered(server, "code", layout.root)
         where = f"server {server.id} ({registry.path}: {server.group})"
-        findings = _verify_server(server.id, settings or server.settings, where, layout)
+        findings = _verify_server(server.id, settings, where, layout)
         for each in findings:
             if server.status != "active" and each.problem is not None:  # nobody gets it yet
                 each = Finding(each.subject, None, each.hint, f"inactive; {each.problem}")
@@ -192,6 +196,17 @@ def _verify_clients(workspace: Workspace) -> Iterator[Finding]:
             where = f"server {name} ({block.path}: {block.scope})"
             yield from _verify_server(name, settings, where, layout)
     yield from _verify_scopes(found)
+    yield from _verify_synced(layout)
+
+
+def _verify_synced(layout: Layout) -> Iterator[Finding]:
+    try:
+        lost = vanished(layout)
+    except HoldfastError:
+        return  # told above
+    for path, names in lost.items():
+        note = f"synced once, and missing now: {', '.join(names)}"
+        yield Finding(str(path), note=note, hint="holdfast servers sync")
 
 
 def _client_blocks(layout: Layout) -> Iterator[ServerBlock]:

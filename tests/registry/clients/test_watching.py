@@ -76,3 +76,17 @@ def test_the_project_file_too(workspace: Workspace) -> None:
     write(path, {})
     alarm = only(workspace)
     assert (alarm.path, alarm.servers) == (str(path), ["a"])
+
+
+def test_poorer_versions_do_not_crowd_out_the_whole_one(
+    workspace: Workspace, user_config: Path
+) -> None:
+    write(user_config, {"a": {}, "b": {}})
+    whole = user_config.read_bytes()
+    assert look(workspace.layout) == []
+    for number in range(40):
+        write(user_config, {"a": {}}, started=number)
+        assert only(workspace).servers == ["b"]
+    assert [each.read() for each in former_versions(workspace.layout, user_config).list()] == [
+        whole
+    ]

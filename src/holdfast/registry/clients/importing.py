@@ -14,6 +14,7 @@ from holdfast.registry.server_entries import (
     OWN_KEYS,
     check_server_name,
     new_server_entry,
+    type_of,
 )
 from holdfast.registry.servers import ServerRegistry
 from holdfast.workspace.layout import Layout
@@ -121,4 +122,4 @@ def _same(settings: dict[str, Any], entry: dict[str, Any]) -> bool:
     def essence(each: dict[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in each.items() if value not in ({}, [], None)}
 
-    return essence(new_server_entry(settings)) == essence(entry)
+    return essence({"type": type_of(settings), **settings}) == essence(entry)

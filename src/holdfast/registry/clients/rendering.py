@@ -15,7 +15,7 @@ def rendered(server: Server, client: str, root: Path) -> dict[str, Any]:
     servers in whatever folder it happens to be. References (``${VAR}``) stay references.
     """
     settings = {"type": server.type, **server.settings}
-    if server.type == "stdio":
+    if server.type == "stdio" and settings.get("command"):
         settings["command"] = _absolute(settings["command"], root, bare_names=False)
         settings["args"] = [_absolute(each, root) for each in settings.get("args") or []]
         settings.setdefault("env", {})
@@ -26,6 +26,9 @@ def rendered(server: Server, client: str, root: Path) -> dict[str, Any]:
 
 def why_not(server: Server, client: str) -> str | None:
     """Why `client` cannot have a server that it is meant to have, or None."""
+    needed = "command" if server.type == "stdio" else "url"
+    if not server.settings.get(needed):
+        return f"it has no {needed}"
     if client == "desktop" and server.type != "stdio":
         return f"Claude Desktop starts stdio servers only, not {server.type}"
     return None

@@ -145,7 +145,8 @@ def _look_at(
     elif shrunk and not accept:
         sizes = f"{memory.sizes[name]} to {len(content)} bytes"
         yield Alarm(name, "shrunk", f"the file lost more than half of itself: {sizes}")
-    if present != known and present:
+    # Not what is only poorer: looked at often, it would crowd out the version to go back to.
+    if any(found.items() - known.get(keys, {}).items() for keys, found in present.items()):
         former_versions(layout, block.path).add(content)
     if accept or not (names or shrunk):
         memory.sizes[name] = len(content)
