@@ -39,7 +39,7 @@ def model_that_calls(tool: str, tool_input: dict[str, Any]) -> Iterator[str]:
         def _stream(
             self, asked: dict[str, Any], block: dict[str, Any], delta: dict[str, Any], stop: str
         ) -> None:
-            message = {
+            message: dict[str, Any] = {
                 "id": "msg_1",
                 "type": "message",
                 "role": "assistant",
