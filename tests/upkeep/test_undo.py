@@ -343,92 +343,15 @@ def test_restores_are_undone_through_the_door(workspace: Workspace, holdfast: Ru
         assert done.returncode == 0, done.stderr
     scout = root / "agents" / "scout.py"
 
-
-def test_expired_points_are_forgotten_and_no_others(workspace: Workspace) -> None:
-    with workspace.point("one"):
-        workspace.registry.remove("scout")
-    assert workspace.points.expire(older_than=60) == []
-    assert [point.header.command for point in workspace.points.expire(older_than=-1)] == ["one"]
-    assert workspace.points.list() == []
-
-
-CRASH = """
-import sys
-from pathlib import Path
-from holdfast.facade import open_workspace
-from holdfast.upkeep.undo import undo
-workspace = open_workspace(sys.argv[1])
-if sys.argv[2] == "work":
-    with workspace.point("work"):
-        workspace.registry.remove("scout")
-        workspace.vault.restore(sys.argv[3], ["agents", "shared"], to=workspace.layout.root,
-                                quarantine=workspace.quarantine)
-        workspace.quarantine.take(workspace.layout.root / "scripts", reason="test")
-else:
-    undo(workspace)
-"""
-
-
-def _prepared(workspace: Workspace) -> tuple[str, Callable[[], dict[str, Any]]]:
-    root = workspace.layout.root
-    for number in range(20):
-        (root / "agents" / f"many-{number}.txt").write_text(f"{number}", encoding="utf-8")
-    (root / "scripts" / "run.sh").write_text("true\n", encoding="utf-8")
-    snapshot = workspace.snapshot().snapshot.id
-    for number in range(18):
-        (root / "agents" / f"many-{number}.txt").write_text(f"{number} edited", encoding="utf-8")
-    (root / "agents" / "many-19.txt").unlink()
-    shutil.rmtree(root / "shared")
-    return snapshot, lambda: tree(root)
-
-
-@pytest.mark.parametrize("killed", ["work", "undo"])
-def test_killed_at_every_point_of_a_command_or_its_undo(
-    tmp_path: Path, workspace: Workspace, run_python: Runner, killed: str
-) -> None:
-    snapshot, now = _prepared(workspace)
-    root = workspace.layout.root
-    before = now()
-    pristine = tmp_path / "pristine"
-    if killed == "undo":
-        assert run_python(CRASH, root, "work", snapshot).returncode == 0
-    shutil.copytree(tmp_path / "home", pristine, symlinks=True)
-    trace = tmp_path / "trace"
-    assert run_python(CRASH, root, killed, snapshot, trace=trace).returncode == 0
-    visits = trace.read_text(encoding="utf-8").split()
-    names = sorted(set(visits))
-    assert "points.noted" in names
-    chosen = [(name, 1) for name in names if not name.startswith("vault.snapshot")]
-    chosen += [("points.noted", n) for n in range(2, visits.count("points.noted") + 1)]
-    for name, visit in chosen:
-        shutil.rmtree(tmp_path / "home")
-        shutil.copytree(pristine, tmp_path / "home", symlinks=True)
-        done = run_python(CRASH, root, killed, snapshot, faults=f"{name}=crash@{visit}")
-        assert was_killed(done), (name, done.stderr)
-        with open_workspace(root) as again:
-            if now() != before:
-                undo(again)
-            assert now() == before, (name, visit)
-
-
-def test_restores_are_undone_through_the_door(workspace: Workspace, holdfast: Runner) -> None:
-    require_program("git")
-    root = workspace.layout.root
-    who = {"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org"}
-    who |= {"GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org"}
-    for command in (("history", "init"), ("history", "save"), ("backup", "create")):
-        done = holdfast(*command, "-w", root, env=who)
-        assert done.returncode == 0, done.stderr
-    scout = root / "agents" / "scout.py"
-    for command in (
+    for restore in (
         ("restore", "latest", "agents", "--yes"),
         ("history", "restore", "agents/scout.py", "--yes"),
         ("history", "restore", "agents/director.py", "--yes"),
     ):
-        scout.write_text(f"# {command}\n", encoding="utf-8")
+        scout.write_text(f"# {restore}\n", encoding="utf-8")
         (root / "agents" / "director.py").unlink(missing_ok=True)
         before = tree(root)
-        done = holdfast(*command, "-w", root)
+        done = holdfast(*restore, "-w", root)
         assert done.returncode == 0, done.stderr
         assert tree(root) != before
         done = holdfast("undo", "--yes", "-w", root)
