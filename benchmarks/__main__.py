@@ -11,12 +11,24 @@ from benchmarks.cases import Case, Suite
 from benchmarks.environment import SCRATCH
 from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
-from benchmarks.suites import guard, logs, queues, registry, snapshots, startup, workflows
+from benchmarks.suites import (
+    events,
+    guard,
+    logs,
+    queues,
+    registry,
+    server_queues,
+    snapshots,
+    startup,
+    workflows,
+)
 from benchmarks.table import print_table
 
 SUITES: dict[str, Suite] = {
     "startup": startup.cases,
     "queues": queues.cases,
+    "queues on servers": server_queues.cases,
+    "events": events.cases,
     "workflows": workflows.cases,
     "registry": registry.cases,
     "logs": logs.cases,

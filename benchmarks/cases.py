@@ -7,6 +7,9 @@ from typing import Any, Literal
 Survives = Literal["a crash", "a power cut", "nothing asked"]
 """What the data of both sides survives; rows never compare different ones."""
 
+ServerKind = Literal["redis", "postgresql"]
+"""A server that a side needs; see `benchmarks.servers`."""
+
 
 @dataclass(frozen=True)
 class Program:
@@ -25,7 +28,8 @@ class Program:
 class Side:
     """One side of a row: `operation` of `program`, called with `parameters`.
 
-    `durability` says how it survives what the row says, e.g. ``WAL, synchronous=NORMAL``.
+    `durability` says how it survives what the row says, e.g. ``WAL, synchronous=NORMAL``. With a
+    `server` the operation is also given the ``url`` of a database of its own.
     """
 
     name: str
@@ -33,6 +37,7 @@ class Side:
     operation: str
     durability: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    server: ServerKind | None = None
 
 
 @dataclass(frozen=True)

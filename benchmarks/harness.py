@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.cases import Case, Side
 from benchmarks.environment import missing, our_version, version_of
 from benchmarks.process import SideError, SideProcess
+from benchmarks.servers import Servers
 
 Say = Callable[[str], None]
 
@@ -56,15 +57,16 @@ class Result:
 
 def measure_all(cases: Iterable[Case], *, repeat: int, scratch: Path, say: Say) -> Iterator[Result]:
     """The rows in order. Neighbours with the same sides look at the same work: it runs once."""
-    for sides, rows in groupby(cases, key=lambda case: (case.ours, *case.peers)):
-        group = list(rows)
-        answers = _work(sides, group[0].name, repeat=repeat, scratch=scratch, say=say)
-        for case in group:
-            yield Result(case, [_measured(case, one) for one in answers])
+    with Servers() as servers:
+        for sides, rows in groupby(cases, key=lambda case: (case.ours, *case.peers)):
+            group = list(rows)
+            answers = _work(sides, group[0].name, servers, repeat=repeat, scratch=scratch, say=say)
+            for case in group:
+                yield Result(case, [_measured(case, one) for one in answers])
 
 
 def _work(
-    sides: Sequence[Side], name: str, *, repeat: int, scratch: Path, say: Say
+    sides: Sequence[Side], name: str, servers: Servers, *, repeat: int, scratch: Path, say: Say
 ) -> list[Answers]:
     """Let every side work `repeat` times, the order turned round at every repeat."""
     all_answers = [_prepared(side) for side in sides]
@@ -73,12 +75,15 @@ def _work(
         for one in (answers for answers in all_answers if answers.problem is None):
             folder = stack.enter_context(_folder(scratch))
             process = stack.enter_context(SideProcess(one.side.program, Path(folder)))
-            running.append((one, process, folder))
+            where: dict[str, Any] = {"folder": folder}
+            if one.side.server is not None:
+                where["url"] = servers.new_database(one.side.server)
+            running.append((one, process, where))
         for number in range(repeat):
-            for one, process, folder in running if number % 2 == 0 else reversed(running):
+            for one, process, where in running if number % 2 == 0 else reversed(running):
                 if one.problem is None:
                     say(f"{name}: {one.side.name} ({number + 1}/{repeat})")
-                    _ask(one, process, {"folder": folder, "number": number})
+                    _ask(one, process, {**where, "number": number})
     return all_answers
 
 

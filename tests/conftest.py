@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from holdfast import logs, workflows
 
-pytest_plugins = ["tests.servers", "tests.clients"]
+pytest_plugins = ["tests.servers", "tests.clients", "holdfast.testing.report"]
 
 SOURCE = Path(__file__).parent.parent / "src"
 

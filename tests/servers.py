@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 from urllib.parse import quote
 
 import psutil  # type: ignore[import-untyped]
@@ -241,8 +241,7 @@ def postgres_url(postgres_server: PostgresServer) -> str:
 def own_postgres() -> Iterator[PostgresServer]:
     """A PostgreSQL server of the test's own, to be killed and started again."""
     _require_postgres()
-    with _own(PostgresServer) as server:
-        assert isinstance(server, PostgresServer)
+    with own_server(PostgresServer) as server:
         yield server
 
 
@@ -276,13 +275,16 @@ def redis_url(redis_server: RedisServer) -> Iterator[str]:
 def own_redis() -> Iterator[RedisServer]:
     """A Redis server of the test's own, to be killed and started again."""
     _require_redis()
-    with _own(RedisServer) as server:
-        assert isinstance(server, RedisServer)
+    with own_server(RedisServer) as server:
         yield server
 
 
+AnyServer = TypeVar("AnyServer", bound=Server)
+
+
 @contextmanager
-def _own(kind: Callable[[Path], Server]) -> Iterator[Server]:
+def own_server(kind: Callable[[Path], AnyServer]) -> Iterator[AnyServer]:
+    """A server that runs for the body, with a folder of its own."""
     server = kind(_new_folder())
     try:
         server.prepare()

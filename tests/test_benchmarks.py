@@ -95,6 +95,8 @@ def test_every_row_compares_equal_work_under_a_name_of_its_own() -> None:
     assert {name.partition("/")[0] for name in names} == set(command.SUITES)
     for row in command.select([], quick=False):
         assert {peer.name for peer in row.peers} >= set(row.target) or row.name.startswith("snap")
+        if row.name.endswith("-shipped"):
+            continue  # the peer as a user gets it, which may survive more; the row says so
         for side in (row.ours, *row.peers):
             assert side.parameters.get("power", False) == (row.survives == "a power cut") or (
                 "power" not in side.parameters

@@ -7,8 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from holdfast.engines.urls import url_for
+from holdfast.workflows.declarations import order_of, read_declaration
 from holdfast.workspace.creation import create
 from tests.conftest import Runner, require_program
 
@@ -50,6 +53,38 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     assert (tmp_path / "development/agents/director-agent.py").is_file()
 
 
+def test_the_program_of_the_workflows_page(tmp_path: Path) -> None:
+    root = create(tmp_path / "development", home=tmp_path).layout.root
+    program = root / "orders.py"
+    program.write_text(examples("docs/howto-workflows.md")["orders"], encoding="utf-8")
+    for url in ("file", "sqlite"):
+        if url == "sqlite":
+            settings = {"queues": {"url": url_for("sqlite", root / ".holdfast" / "state.db")}}
+            path = root / "configs" / "holdfast.json"
+            path.write_text(json.dumps(settings), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, program],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOLDFAST_WORKSPACE": ""},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "receipt of 7 0 1\n"
+
+
+def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
+    text = examples("docs/howto-workflows.md")["declared"]
+    schema = (ROOT / "docs/schemas/workflow.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(text), json.loads(schema))
+    path = tmp_path / "news.json"
+    path.write_text(text, encoding="utf-8")
+    declaration = read_declaration(path, tmp_path, lambda agent: [agent], lambda _: path)
+    assert order_of(declaration) == ["collect", "note", "publish"]
+
+
 def test_the_program_of_the_readme(tmp_path: Path) -> None:
     root = create(tmp_path / "development", home=tmp_path).layout.root
     (root / "bees.txt").write_text("hum hum hum", encoding="utf-8")
@@ -69,6 +104,51 @@ def test_the_program_of_the_readme(tmp_path: Path) -> None:
         assert done.stdout.strip() == "{'bees.txt': 3, 'wasps.txt': 1}"
     line = json.loads((root / "logs/worker.log").read_text(encoding="utf-8").splitlines()[0])
     assert (line["message"], line["topic"]) == ("Working", "bees")
+
+
+def test_the_program_about_events(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(examples("docs/howto-events.md")["python"], "utf-8")
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "{'account-7': 4}",
+        "3 {'account-7': 4}",
+        "1 {'amount': 5}",
+        "3 {'amount': 1}",
+    ]
+
+
+def test_the_program_about_topics(tmp_path: Path) -> None:
+    place = (tmp_path / "state.db").as_posix().lstrip("/")
+    program = examples("docs/howto-queues.md")["topics"].replace("/tmp/shop/state.db", f"/{place}")
+    if sys.platform == "win32":
+        program = program.replace(f"sqlite:////{place}", f"sqlite:///{place}")
+    (tmp_path / "program.py").write_text(program, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "program.py"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "billing 2 18",
+        "billing 1 17",
+        "audit 2 18",
+        "audit 1 17",
+        "[18, 17]",
+        "[('audit', 0), ('billing', 2)]",
+    ]
 
 
 @POSIX_SHELL
@@ -91,6 +171,50 @@ def test_the_stores_are_readable_without_holdfast(workspace: Path) -> None:
     assert "assign-1|" in outputs["workflows"]
     assert json.loads(outputs["queues"].splitlines()[0])["folder"] == "agents"
     assert outputs["logs"].splitlines().count("Survey published") == 1
+
+
+@POSIX_SHELL
+def test_the_how_tos_of_recovery_and_services(tmp_path: Path) -> None:
+    """Every example of both pages, one after another in one workspace with the example agents."""
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    root = create(tmp_path / "development", home=tmp_path, examples=True).layout.root
+    (root / "requirements.txt").unlink()  # pip is tried in tests/recovery
+    (root / "agents/observatory-agent/main.py").write_text(
+        "import time\nprint('watching', flush=True)\ntime.sleep(600)\n", encoding="utf-8"
+    )
+
+    def run(commands: str, cwd: Path = root) -> str:
+        done = subprocess.run(
+            [require_program("sh"), "-euc", commands],
+            cwd=cwd,
+            env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            timeout=200,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("holdfast agents discover")
+    try:
+        output = run(examples("docs/howto-services.md")["services"])
+        assert "observatory-agent\tready" in output
+        run("holdfast workflows list; holdfast backup create")
+        pages = examples("docs/howto-recover.md")
+        assert "name: Director" in run(pages["agent"])
+        run(pages["copy"])
+        assert "Restored the workflows" in run(pages["store"])
+        (root / "agents/surveyor-agent.py").unlink()
+        assert f"Recovered {root}" in run(pages["everything"])
+        assert (root / "agents/surveyor-agent.py").is_file()
+        new = tmp_path / "new/development"
+        assert f"Recovered {new}" in run(pages["machine"], tmp_path)
+        assert (new / "agents/director-agent.py").is_file()
+    finally:
+        for place in (root, tmp_path / "new/development"):
+            run(f"holdfast stop -w {place} || true")
 
 
 @POSIX_SHELL
@@ -124,3 +248,39 @@ def _in_a_workspace(home: Path, commands: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@POSIX_SHELL
+def test_the_commands_of_the_page_on_backups(tmp_path: Path) -> None:
+    from holdfast.vault.identities import generate_identity
+
+    root = create(tmp_path / "development", home=tmp_path).layout.root
+    (tmp_path / "media").mkdir()
+    for name in ("recipient", "colleague"):
+        public = generate_identity(tmp_path / "keys" / f"{name}.key")
+        (root / f"{name}.txt").write_text(public, encoding="utf-8")
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    outputs: dict[str, str] = {}
+    for name, commands in examples("docs/howto-backups.md").items():
+        done = subprocess.run(
+            [require_program("sh"), "-euc", commands],
+            cwd=root,
+            env={
+                **os.environ,
+                "HOME": str(tmp_path),
+                "XDG_CONFIG_HOME": str(tmp_path / "config"),
+                "PATH": scripts,
+                "HOLDFAST_WORKSPACE": "",
+            },
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        outputs[name] = done.stdout
+    assert outputs["key"].count("age1") == 2
+    assert outputs["destinations"].count("FAILED") == 0
+    assert "1 were in disk before" in outputs["sync"]
+    assert "new data" in outputs["recipients"]
+    assert "every file compared" in outputs["archives"]

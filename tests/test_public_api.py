@@ -4,6 +4,7 @@ import json
 import re
 from importlib import import_module
 
+import click
 import pytest
 
 import holdfast
@@ -99,12 +100,21 @@ except SystemExit as end:
     }
 
 
+def _verbs(group: click.Group) -> list[list[str]]:
+    """All commands of a group, those of its groups too."""
+    found = []
+    for verb, command in group.commands.items():
+        below = _verbs(command) if isinstance(command, click.Group) else [[]]
+        found += [[verb, *rest] for rest in below]
+    return found
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_with_examples(name: str, holdfast: Runner) -> None:
     command = getattr(import_module(COMMANDS[name][0]), name)
     paths = [[name]]
     if hasattr(command, "commands"):
-        paths = [[name, verb] for verb in command.commands]
+        paths = [[name, *verbs] for verbs in _verbs(command)]
         assert paths, f"{name} has no commands"
         assert holdfast(name, "--help").returncode == 0
     for path in paths:

@@ -1,5 +1,6 @@
-"""What is timed of a workflow library. An adapter has ``connect(folder, power) -> Engine``."""
+"""What is timed of a workflow library. An adapter has ``connect(folder, power, url) -> Engine``."""
 
+import sys
 import time
 from importlib import import_module
 from multiprocessing import get_context
@@ -35,39 +36,54 @@ class Driver:
         self._adapter = adapter
         self._engine: Engine | None = None
 
-    def steps(self, folder: str, number: int, count: int, power: bool) -> dict[str, Any]:
+    def steps(
+        self, folder: str, number: int, count: int, power: bool, url: str | None = None
+    ) -> dict[str, Any]:
         """One run of `count` steps."""
-        engine = self._connected(folder, power)
+        engine = self._connected(folder, power, url)
         started = time.perf_counter()
         total = engine.run(count)
         seconds = time.perf_counter() - started
         _check([total], count)
         return {"count": count, "seconds": seconds}
 
-    def runs(self, folder: str, number: int, count: int, power: bool) -> dict[str, Any]:
+    def long(
+        self, folder: str, number: int, count: int, power: bool, url: str | None = None
+    ) -> dict[str, Any]:
+        """One run of `count` steps, and how much memory the process had at most, in bytes."""
+        answer = self.steps(folder, number, count, power, url)
+        return {**answer, "memory": _most_memory()}
+
+    def runs(
+        self, folder: str, number: int, count: int, power: bool, url: str | None = None
+    ) -> dict[str, Any]:
         """`count` runs of 3 steps, one after the other."""
-        engine = self._connected(folder, power)
+        engine = self._connected(folder, power, url)
         started = time.perf_counter()
         totals = [engine.run(3) for _ in range(count)]
         seconds = time.perf_counter() - started
         _check(totals, 3)
         return {"count": count, "seconds": seconds}
 
-    def at_once(self, folder: str, number: int, count: int, power: bool) -> dict[str, Any]:
+    def at_once(
+        self, folder: str, number: int, count: int, power: bool, url: str | None = None
+    ) -> dict[str, Any]:
         """`count` runs of 3 steps, all started before the first is waited for."""
-        engine = self._connected(folder, power)
+        engine = self._connected(folder, power, url)
         started = time.perf_counter()
         totals = engine.run_all(count, 3)
         seconds = time.perf_counter() - started
         _check(totals, 3)
         return {"count": count, "seconds": seconds}
 
-    def replay(self, folder: str, number: int, count: int, power: bool) -> dict[str, Any]:
+    def replay(
+        self, folder: str, number: int, count: int, power: bool, url: str | None = None
+    ) -> dict[str, Any]:
         """Resume a run whose process died after `count` recorded steps."""
-        engine = self._connected(folder, power)
+        engine = self._connected(folder, power, url)
         name, run_id = self._adapter.__name__, f"replay-{number}"
         child = get_context("spawn").Process(
-            target=_run_and_die, args=(name, folder, power, run_id, count)
+            target=_run_and_die, args=(name, folder, power, url, run_id, count)
         )
         child.start()
         child.join()
@@ -84,11 +100,27 @@ class Driver:
         if self._engine is not None:
             self._engine.close()
 
-    def _connected(self, folder: str, power: bool) -> Engine:
+    def _connected(self, folder: str, power: bool, url: str | None) -> Engine:
         if self._engine is None:
-            self._engine = cast("Engine", self._adapter.connect(Path(folder), power))
+            self._engine = cast("Engine", self._adapter.connect(Path(folder), power, url))
             self._engine.run(3)  # warm
         return self._engine
+
+
+if sys.platform == "win32":
+
+    def _most_memory() -> int:
+        import psutil  # type: ignore[import-untyped,unused-ignore]
+
+        return int(psutil.Process().memory_info().peak_wset)
+
+else:
+
+    def _most_memory() -> int:
+        import resource
+
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
 
 
 def _check(totals: list[int], expected: int) -> None:
@@ -96,6 +128,8 @@ def _check(totals: list[int], expected: int) -> None:
         raise AssertionError(f"a run of {expected} steps came to {set(totals)}")
 
 
-def _run_and_die(name: str, folder: str, power: bool, run_id: str, steps: int) -> None:
-    engine: Engine = import_module(name).connect(Path(folder), power)
+def _run_and_die(
+    name: str, folder: str, power: bool, url: str | None, run_id: str, steps: int
+) -> None:
+    engine: Engine = import_module(name).connect(Path(folder), power, url)
     engine.run_and_die(run_id, steps, _DEATH)

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-_HOLDFAST = [sys.executable, "-m", "holdfast"]
+HOLDFAST = [sys.executable, "-m", "holdfast"]
 
 
 class Backups:
@@ -11,20 +11,22 @@ class Backups:
         self._tree = tree
         self._store = store
         self.environment = {"HOLDFAST_WORKSPACE": str(tree)}
+        self.settings = tree / "configs" / "holdfast.json"
 
     def prepare(self) -> list[list[str]]:
         marker = self._tree / ".holdfast" / "workspace.json"
         marker.unlink(missing_ok=True)  # the tree was the workspace of an earlier store
-        return [[*_HOLDFAST, "adopt", str(self._tree), "--home", str(self._store)]]
+        self.settings.unlink(missing_ok=True)
+        return [[*HOLDFAST, "adopt", str(self._tree), "--home", str(self._store)]]
 
     def create(self) -> list[list[str]]:
-        return [[*_HOLDFAST, "backup", "create", "--everything", "--json"]]
+        return [[*HOLDFAST, "backup", "create", "--everything", "--json"]]
 
     def restore(self, target: Path) -> list[list[str]]:
-        return [[*_HOLDFAST, "restore", "latest", "--to", str(target), "--json"]]
+        return [[*HOLDFAST, "restore", "latest", "--to", str(target), "--json"]]
 
     def restore_one(self, path: Path, target: Path) -> list[list[str]]:
-        return [[*_HOLDFAST, "restore", "latest", path.as_posix(), "--to", str(target), "--json"]]
+        return [[*HOLDFAST, "restore", "latest", path.as_posix(), "--to", str(target), "--json"]]
 
     def restored_tree(self, target: Path) -> Path:
         return target

@@ -1,4 +1,4 @@
-"""Durable workflows on SQLite."""
+"""Durable workflows on SQLite and PostgreSQL."""
 
 import os
 from pathlib import Path
@@ -25,8 +25,8 @@ def count_up(steps: int) -> int:
 
 
 class Engine:
-    def __init__(self, folder: Path, power: bool) -> None:
-        url = url_for("sqlite", folder / "state.db")
+    def __init__(self, folder: Path, power: bool, url: str | None) -> None:
+        url = url or url_for("sqlite", folder / "state.db")
         self._workflows = Workflows(url, durability="power" if power else "process")
 
     def run(self, steps: int) -> int:
@@ -50,6 +50,6 @@ class Engine:
         self._workflows.close()
 
 
-def connect(folder: Path, power: bool) -> Engine:
-    """The engine in `folder`."""
-    return Engine(folder, power)
+def connect(folder: Path, power: bool, url: str | None = None) -> Engine:
+    """The engine in `folder`, or in the database at `url`."""
+    return Engine(folder, power, url)

@@ -1,7 +1,8 @@
-"""DBOS Transact on SQLite.
+"""DBOS Transact on SQLite and PostgreSQL.
 
-As shipped it keeps a rollback journal with synchronous=FULL, which survives a power cut. Where a
-crash is all that is to be survived it is given WAL and NORMAL, as we have.
+On SQLite as shipped it keeps a rollback journal with synchronous=FULL, which survives a power cut.
+Where a crash is all that is to be survived it is given WAL and NORMAL, as we have; another row
+shows it as shipped.
 """
 
 import os
@@ -31,13 +32,13 @@ def count_up(steps: int) -> int:
 
 
 class Engine:
-    def __init__(self, folder: Path, power: bool) -> None:
-        if not power:
+    def __init__(self, folder: Path, power: bool, url: str | None) -> None:
+        if not power and url is None:
             event.listen(SqlEngine, "connect", _survive_a_crash_only)
         DBOS(
             config={
                 "name": "benchmark",
-                "system_database_url": f"sqlite:///{(folder / 'dbos.sqlite').as_posix()}",
+                "system_database_url": url or f"sqlite:///{(folder / 'dbos.sqlite').as_posix()}",
                 "application_version": "1",
                 "run_admin_server": False,
                 "log_level": "ERROR",
@@ -70,9 +71,9 @@ class Engine:
         DBOS.destroy()
 
 
-def connect(folder: Path, power: bool) -> Engine:
-    """The engine in `folder`; one a process."""
-    return Engine(folder, power)
+def connect(folder: Path, power: bool, url: str | None = None) -> Engine:
+    """The engine in `folder`, or in the PostgreSQL database at `url`; one a process."""
+    return Engine(folder, power, url)
 
 
 def _survive_a_crash_only(connection: Any, _: Any) -> None:

@@ -9,6 +9,8 @@ from benchmarks.environment import SCRATCH
 
 _OURS = Program("snapshots", "benchmarks.ours.snapshots")
 _RESTIC = Program("snapshots", "benchmarks.peers.restic_snapshots", requirement="restic")
+_ENCRYPTED = Program("snapshots", "benchmarks.ours.encrypted_snapshots")
+_ARCHIVES = Program("snapshots", "benchmarks.ours.archives")
 _TAR = Program("snapshots", "benchmarks.peers.tar_snapshots", requirement="tar")
 
 
@@ -23,6 +25,14 @@ def cases(quick: bool) -> list[Case]:
         row("one", "one file back", "s", "nothing asked", 0.5),
         row("size", "size of the three snapshots", "MB", "a power cut", 0.9),
         row("memory", "peak memory of a process", "MB", "nothing asked", None),
+        row.encrypted("first", "first snapshot, encrypted", "s", "a power cut", 0.6),
+        row.encrypted("unchanged", "nothing changed, encrypted", "s", "a power cut", 0.2),
+        row.encrypted("changed", "100 edited, 50 new, encrypted", "s", "a power cut", 0.35),
+        row.encrypted("restore", "everything back, encrypted", "s", "nothing asked", 0.9),
+        row.encrypted("one", "one file back, encrypted", "s", "nothing asked", 0.5),
+        row.encrypted("size", "size of the three, encrypted", "MB", "a power cut", 0.9),
+        row.archive("first", "an archive, read again whole", "s", "a power cut"),
+        row.archive("restore", "everything back from it", "s", "nothing asked"),
     ]
 
 
@@ -36,22 +46,52 @@ class _Row:
     def __call__(
         self, name: str, what: str, unit: str, survives: Survives, target: float | None
     ) -> Case:
-        peer = (
-            Side("restic", _RESTIC, "days", "fsync, encrypted", self._parameters)
-            if shutil.which("restic")
-            else Side("tar | zstd", _TAR, "days", "sync, whole each time", self._parameters)
-        )
-        return Case(
-            name=f"snapshots/{name}",
-            what=what,
-            unit=unit,
-            survives=survives,
-            ours=Side("holdfast", _OURS, "days", "fsync, sampled restore", self._parameters),
-            peers=(peer,),
-            figure=_named(name),
-            more_is_better=False,
-            target={} if target is None else {"restic": target},
-        )
+        peer = self._restic if shutil.which("restic") else self._tar
+        ours = Side("holdfast", _OURS, "days", "fsync, sampled restore", self._parameters)
+        return _case(name, what, unit, survives, ours, peer, target)
+
+    def encrypted(self, name: str, what: str, unit: str, survives: Survives, target: float) -> Case:
+        """A row of an encrypted vault; restic always encrypts."""
+        ours = Side("holdfast", _ENCRYPTED, "days", "fsync, age, sampled restore", self._parameters)
+        peer = self._restic if shutil.which("restic") else self._tar
+        return _case(f"encrypted-{name}", what, unit, survives, ours, peer, target, figure=name)
+
+    def archive(self, name: str, what: str, unit: str, survives: Survives) -> Case:
+        """A row of archives, which are whole each time."""
+        ours = Side("holdfast", _ARCHIVES, "days", "fsync, every file compared", self._parameters)
+        return _case(f"archive-{name}", what, unit, survives, ours, self._tar, None, figure=name)
+
+    @property
+    def _restic(self) -> Side:
+        return Side("restic", _RESTIC, "days", "fsync, encrypted", self._parameters)
+
+    @property
+    def _tar(self) -> Side:
+        return Side("tar | zstd", _TAR, "days", "sync, whole each time", self._parameters)
+
+
+def _case(
+    name: str,
+    what: str,
+    unit: str,
+    survives: Survives,
+    ours: Side,
+    peer: Side,
+    target: float | None,
+    *,
+    figure: str | None = None,
+) -> Case:
+    return Case(
+        name=f"snapshots/{name}",
+        what=what,
+        unit=unit,
+        survives=survives,
+        ours=ours,
+        peers=(peer,),
+        figure=_named(figure or name),
+        more_is_better=False,
+        target={} if target is None else {"restic": target},
+    )
 
 
 def _named(name: str) -> Callable[[Mapping[str, Any]], float]:

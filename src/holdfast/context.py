@@ -6,9 +6,7 @@ queue message carries it on, the log writes it. It follows threads started throu
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 
 ENVIRONMENT = "HOLDFAST_TASK_ID"
 
@@ -23,11 +21,16 @@ def current_task_id() -> str | None:
     return _task_id.get()
 
 
-@contextmanager
-def task(task_id: str | None) -> Iterator[None]:
+class task:  # noqa: N801 - used as a function: with task("workflow-123:task-456"): …
     """Run the body as part of the task `task_id`; None takes it out of any."""
-    token = _task_id.set(task_id)
-    try:
-        yield
-    finally:
-        _task_id.reset(token)
+
+    __slots__ = ("_task_id", "_token")
+
+    def __init__(self, task_id: str | None) -> None:
+        self._task_id = task_id
+
+    def __enter__(self) -> None:
+        self._token: Token[str | None] = _task_id.set(self._task_id)
+
+    def __exit__(self, *_: object) -> None:
+        _task_id.reset(self._token)

@@ -7,6 +7,7 @@
     │   └── NotFoundError         2   what was named does not exist
     ├── UnreadableError           3   data that cannot be read: torn, wrong type, duplicate key
     │   ├── CorruptError          3   a checksum does not match
+    │   ├── LockedError           3   encrypted, and the key or passphrase does not open it
     │   └── NewerFormatError      3   written by a newer Holdfast
     ├── RefusedError              4   would destroy something and was not confirmed
     ├── MissingError              5   an extra, an engine or a program is not there
@@ -96,6 +97,10 @@ class UnreadableError(HoldfastError):
 
 class CorruptError(UnreadableError):
     """Stored bytes do not match their checksum or their content address."""
+
+
+class LockedError(UnreadableError):
+    """Encrypted, and no key or passphrase that was given opens it; nothing is damaged."""
 
 
 class NewerFormatError(UnreadableError):

@@ -1,9 +1,11 @@
 """An opened workspace: the one object through which a program reaches every store of it."""
 
+import secrets
 import sys
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.durable.documents import read_document
 from holdfast.durable.names import inside
@@ -19,11 +21,18 @@ if TYPE_CHECKING:
     from holdfast.events import EventLog
     from holdfast.history import History
     from holdfast.logs import Logger
-    from holdfast.queues import Queue
+    from holdfast.queues import Message, Queue, Topic
     from holdfast.registry import AgentRegistry, ServerRegistry
     from holdfast.vault import SnapshotReport, Vault
-    from holdfast.workflows import Workflows
+    from holdfast.vault.backing import Outcome
+    from holdfast.vault.sites import Site
+    from holdfast.workflows import Run, Workflows
+    from holdfast.workflows import Workflow as AnyWorkflow
     from holdfast.workflows.declarations import Declaration
+    from holdfast.workspace.settings import BackupKind
+
+
+Result = TypeVar("Result")
 
 
 class Workspace:
@@ -35,7 +44,10 @@ class Workspace:
     def __init__(self, layout: Layout, settings: Settings) -> None:
         self.layout = layout
         self.settings = settings
+        self.ask_passphrase: Callable[[], str | None] | None = None
         self._queues: dict[str, Queue] = {}
+        self._topics: dict[str, Topic] = {}
+        self._sites: dict[str, Site] = {}
 
     @cached_property
     def registry(self) -> "AgentRegistry":
@@ -72,6 +84,35 @@ class Workspace:
         store = self.settings.workflows
         return Workflows(store.url, durability=store.durability)
 
+    def start_from(
+        self,
+        message: "Message",
+        workflow: "AnyWorkflow[..., Result]",
+        *args: Any,
+        id: str | None = None,  # noqa: A002 - as of `Workflow.start`
+        **kwargs: Any,
+    ) -> "Run[Result]":
+        """Start a run for a message that was taken, and acknowledge the message.
+
+        Where the queues and the workflows have the same ``sqlite:///`` or ``postgresql://``
+        database, both is one transaction: the message is gone exactly when the run is there. Else
+        it is acknowledged once the run is there. The run's id is ``<workflow>-<message id>`` unless
+        given, so that a message that comes again finds the run it has.
+        """
+        from holdfast.engines.identity import database_identity
+        from holdfast.engines.outbox import open_outbox
+
+        workflows = self.workflows
+        together = workflows.database == database_identity(self.settings.queues.url)
+        with open_outbox(workflows.database):
+            if together:
+                message.ack()
+            run_id = id or f"{workflow.name}-{message.id}"
+            run = workflows.start(workflow, args, kwargs, run_id=run_id)
+        if not together:
+            message.ack()
+        return run
+
     def declared_workflow(self, name: str) -> "Declaration":
         """The workflow of ``configs/workflows/<name>.json``, its agents looked up.
 
@@ -84,17 +125,47 @@ class Workspace:
         if name not in declared_names(folder):
             known = ", ".join(declared_names(folder)) or "none"
             raise NotFoundError(f"no workflow {name!r} is declared (known: {known})", path=path)
-        return read_declaration(path, self.layout.root, self._command_of_agent)
+        return read_declaration(path, self.layout.root, self.command_of_agent, self._file_of_server)
 
     def queue(self, name: str, **options: Any) -> "Queue":
-        """The durable queue `name`; `options` are those of `holdfast.Queue`."""
+        """The durable queue `name`; `options` are those of `holdfast.Queue`.
+
+        ``<topic>@<subscription>`` names a subscription, which has to be there (`NotFoundError`).
+        """
         from holdfast.queues import Queue
 
         if name not in self._queues:
+            topic, at, subscription = name.partition("@")
+            if at:
+                self._queues[name] = self._known_topic(topic).subscription(subscription, **options)
+                return self._queues[name]
             store = self.settings.queues
             chosen = {"url": store.url, "durability": store.durability, **options}
             self._queues[name] = Queue(name, **chosen)
         return self._queues[name]
+
+    def topic(self, name: str, **options: Any) -> "Topic":
+        """The topic `name`, made if missing; `options` are those of `holdfast.queues.Topic`."""
+        from holdfast.queues import Topic
+
+        if name not in self._topics:
+            store = self.settings.queues
+            chosen = {"url": store.url, "durability": store.durability, **options}
+            self._topics[name] = Topic(name, **chosen)
+        return self._topics[name]
+
+    def topic_names(self) -> list[str]:
+        """The names of all topics that were ever used, sorted."""
+        from holdfast.queues import list_topics
+
+        return list_topics(self.settings.queues.url)
+
+    def _known_topic(self, name: str) -> "Topic":
+        if name not in self.topic_names():
+            raise NotFoundError(
+                f"there is no topic {name!r}", hint="holdfast queues list shows the topics"
+            )
+        return self.topic(name)
 
     @cached_property
     def events(self) -> "EventLog":
@@ -119,26 +190,79 @@ class Workspace:
     @cached_property
     def vault(self) -> "Vault":
         """The vault with this workspace's snapshots. Raises `NotFoundError` before the first."""
+        return self.vault_at(None)
+
+    def vault_at(self, destination: str | None) -> "Vault":
+        """The vault of a destination; the first one's when None. Raises `NotFoundError`.
+
+        An encrypted vault asks `ask_passphrase` when it needs one and has none.
+        """
         from holdfast.vault import Vault
 
-        return Vault.open(self.settings.backups)
+        return Vault(self.site(destination).open())
+
+    @property
+    def sites(self) -> "list[Site]":
+        """The destinations of this workspace's backups."""
+        return [self.site(each.name) for each in self.settings.destinations]
+
+    def site(self, destination: str | None) -> "Site":
+        """One destination by its name; the first of snapshots when None. Raises `NotFoundError`."""
+        from holdfast.vault.sites import Site
+
+        chosen = self.settings.destination(destination)
+        if chosen.name not in self._sites:
+            self._sites[chosen.name] = Site(self.layout, chosen, self.ask_passphrase)
+        return self._sites[chosen.name]
 
     def snapshot(self, **options: Any) -> "SnapshotReport":
         """Take a snapshot of the workspace and the home's settings; makes a vault if need be.
 
-        `options` are those of `holdfast.vault.Vault.snapshot`.
+        It goes to the first destination of snapshots. `options` are those of
+        `holdfast.vault.Vault.snapshot`.
         """
         from holdfast.vault import Vault
 
+        vault = Vault(self.site(None).make())
+        return vault.snapshot(**self._order(), **options)
+
+    def back_up(
+        self, to: Sequence[str] = (), *, kind: "BackupKind | None" = None, **options: Any
+    ) -> "list[Outcome]":
+        """Back the workspace up to all destinations, or to those named or of one `kind`.
+
+        What fails at one is in its outcome and does not keep the others back. `options` are those
+        of `holdfast.vault.Vault.snapshot`. Raises `NotFoundError` for an unknown name.
+        """
+        from holdfast.vault.backing import back_up
+        from holdfast.vault.create import Order
+
+        sites = [self.site(name) for name in to] if to else self._sites_of(kind)
+        return back_up(sites, Order(**self._order(), **options))
+
+    def _sites_of(self, kind: "BackupKind | None") -> "list[Site]":
+        """All destinations, or those of a kind; without one, archives and copies go beside."""
+        from holdfast.vault.sites import Site
+        from holdfast.workspace.settings import Destination
+
+        sites = [site for site in self.sites if kind in (None, site.destination.kind)]
+        if sites or kind not in ("archive", "copy"):
+            return sites or [self.site(None)]
+        folder = self.layout.backups.parent
+        name = "archives" if kind == "archive" else "copies"
+        beside = Destination(name=name, folder=folder, kind=kind, declared=False)
+        return [Site(self.layout, beside, self.ask_passphrase)]
+
+    def _order(self) -> dict[str, Any]:
         layout = self.layout
-        vault = Vault.create(self.settings.backups)
-        return vault.snapshot(
-            layout.root,
-            home=layout.home,
-            workspace_id=layout.id,
-            workspace_name=layout.name,
-            **options,
-        )
+        return {
+            "root": layout.root,
+            "home": layout.home,
+            "workspace_id": layout.id,
+            "workspace_name": layout.name,
+            "away": [each.folder for each in self.settings.destinations],
+            "point": secrets.token_hex(16),
+        }
 
     @cached_property
     def history(self) -> "History":
@@ -167,8 +291,11 @@ class Workspace:
 
         return recording(self.points, command)
 
-    def _command_of_agent(self, agent_id: str) -> list[str]:
-        """What runs a registered agent: its file, or the entry of its folder."""
+    def command_of_agent(self, agent_id: str) -> list[str]:
+        """What runs a registered agent: its file, or the entry of its folder.
+
+        Raises `NotFoundError` for an unknown agent, or one whose file is gone.
+        """
         path = Path(self.registry.get(agent_id).path)
         if path.is_dir():
             described = path / "agent.json"
@@ -178,11 +305,29 @@ class Workspace:
             raise NotFoundError(f"the file of agent {agent_id} is gone: {path}")
         return [sys.executable, str(path)] if path.suffix == ".py" else [str(path)]
 
+    def _file_of_server(self, name: str) -> Path:
+        """The file that describes an MCP server: the registry, else a file of Claude's."""
+        from holdfast.workflows.mcp_tools import server_names
+
+        layout = self.layout
+        files = [layout.server_registry, layout.root / ".mcp.json"]
+        files += [layout.home / ".mcp.json", layout.home / ".claude.json"]
+        for file in files:
+            if name in server_names(file):
+                return file
+        known = ", ".join(sorted({name for file in files for name in server_names(file)})) or "none"
+        raise NotFoundError(
+            f"there is no MCP server {name!r} (known: {known})", path=layout.server_registry
+        )
+
     def close(self) -> None:
         """Close the queues, the events, and the workflows once their started runs have ended."""
         for queue in self._queues.values():
             queue.close()
         self._queues.clear()
+        for topic in self._topics.values():
+            topic.close()
+        self._topics.clear()
         if "events" in self.__dict__:
             self.events.close()
             del self.__dict__["events"]
@@ -197,15 +342,16 @@ class Workspace:
         self.close()
 
 
-def open_workspace(path: Path | str | None = None) -> Workspace:
+def open_workspace(path: Path | str | None = None, settings: Sequence[str] = ()) -> Workspace:
     """Open the workspace at `path`, else ``$HOLDFAST_WORKSPACE``, else the nearest upwards.
 
+    `settings` are texts such as ``queues.url=memory://`` that override all others.
     From then on this process's workflows are kept in it and its loggers write to its ``logs/``.
     Raises `NotFoundError` when there is none, `UnreadableError` when its settings cannot be read.
     """
     from holdfast import logs, workflows
 
-    workspace = _workspace_at(path)
+    workspace = _workspace_at(path, settings)
     logs.use_directory(workspace.layout.logs)
     workflows.provide_engine(lambda: workspace.workflows)
     return workspace
@@ -216,6 +362,6 @@ def get_registry(path: Path | str | None = None) -> "AgentRegistry":
     return _workspace_at(path).registry
 
 
-def _workspace_at(path: Path | str | None) -> Workspace:
+def _workspace_at(path: Path | str | None, settings: Sequence[str] = ()) -> Workspace:
     layout = find_layout(None if path is None else Path(path))
-    return Workspace(layout, read_settings(layout))
+    return Workspace(layout, read_settings(layout, settings))

@@ -98,6 +98,61 @@ def test_following(run: Runner, root: Path) -> None:
             follower.kill()
 
 
+def test_a_subscription_prints_what_is_new_and_goes_on_there(run: Runner) -> None:
+    run("append", "bees", "hatched", "1")
+    run("append", "wasps", "seen", "2")
+    assert run("subscribe", "mailer").stdout == "1\tbees\t1\thatched\t1\n2\twasps\t1\tseen\t2\n"
+    assert run("subscribe", "mailer").stdout == ""
+    run("append", "bees", "flew", "3")
+    run("append", "bees", "hatched", "4")
+    listed = document(run("subscriptions", "--json"))
+    assert listed == [{"name": "mailer", "position": 2, "behind": 2}]
+    only = run("subscribe", "mailer", "--type", "hatched")
+    assert only.stdout == "4\tbees\t3\thatched\t4\n"
+    assert document(run("subscriptions", "--json"))[0]["behind"] == 0
+    assert run("subscribe", "mailer", "--json").returncode == 2
+
+
+PROJECTIONS = """
+def count(state, event):
+    return {**state, event.stream: state.get(event.stream, 0) + event.data["count"]}
+
+def projections(log):
+    @log.upcaster("hatched", 1)
+    def as_object(data):
+        return {"count": data}
+
+    seen = log.projection("seen", lambda number, event: number + 1, initial=int)
+    return [log.projection("counts", count), seen]
+"""
+
+
+def test_projections_of_a_file(run: Runner, root: Path) -> None:
+    run("append", "bees", "hatched", "3")
+    run("append", "bees", "hatched", "4")
+    run("append", "wasps", "hatched", "1")
+    (root / "projections.py").write_text(PROJECTIONS, encoding="utf-8")
+    assert document(run("project", "projections.py", "--json")) == [
+        {"name": "counts", "position": 3, "state": {"bees": 7, "wasps": 1}},
+        {"name": "seen", "position": 3, "state": 3},
+    ]
+    run("append", "bees", "hatched", "1")
+    assert run("project", "projections.py", "seen").stdout == "seen\t4\t4\n"
+    again = document(run("project", "projections.py", "counts", "--rebuild", "--json"))
+    assert again[0]["state"] == {"bees": 8, "wasps": 1}
+    assert document(run("project", "--json")) == [
+        {"name": "counts", "position": 4},
+        {"name": "seen", "position": 4},
+    ]
+    unknown = run("project", "projections.py", "others")
+    assert unknown.returncode == 2
+    assert "counts, seen" in unknown.stderr
+    (root / "projections.py").write_text("1 / 0", encoding="utf-8")
+    failed = run("project", "projections.py")
+    assert failed.returncode == 2
+    assert "ZeroDivisionError" in failed.stderr
+
+
 def test_the_status_of_the_workspace_counts_the_events(run: Runner, root: Path) -> None:
     run("append", "bees", "hatched", "1")
     with open_workspace(root) as workspace:

@@ -95,3 +95,45 @@ def test_wrong_usage(run: Runner, arguments: tuple[str, ...]) -> None:
     done = run(*arguments)
     assert done.returncode == 2, done.stderr
     assert "error:" in done.stderr
+
+
+def test_subscriptions_get_all_and_can_get_it_again(run: Runner) -> None:
+    made = document(run("subscribe", "orders", "billing", "--json"))
+    assert (made["subscription"], made["position"], made["lag"]) == ("orders@billing", 0, 0)
+    put = run("put", "orders", "-", "--lines", "--json", stdin='{"n": 1}\n{"n": 2}\n{"n": 3}\n')
+    assert document(put) == {"topic": "orders", "positions": [1, 2, 3]}
+    assert run("subscribe", "orders", "audit", "--start", "2").returncode == 0
+    taken = document(run("take", "orders@billing", "--max", "2", "--ack", "--json"))
+    assert [one["body"]["n"] for one in taken] == [1, 2]
+    assert [one["position"] for one in document(run("peek", "orders@audit", "--json"))] == [3]
+    rows = {row["queue"]: row for row in document(run("list", "--json"))}
+    assert {name: row["kind"] for name, row in rows.items()} == {
+        "orders": "topic",
+        "orders@audit": "subscription",
+        "orders@billing": "subscription",
+    }
+    assert (rows["orders"]["first"], rows["orders"]["last"]) == (1, 3)
+    assert (rows["orders@billing"]["lag"], rows["orders@audit"]["lag"]) == (1, 1)
+
+    assert run("replay", "orders@billing", "--from", "all").returncode == 4
+    planned = run("replay", "orders@billing", "--from", "1", "--dry-run", "--json")
+    assert document(planned)["messages"] == 2
+    assert run("replay", "orders@billing", "--from", "all", "--yes").returncode == 0
+    again = document(run("take", "orders@billing", "--max", "9", "--json"))
+    assert [one["body"]["n"] for one in again] == [1, 2, 3]
+    assert run("replay", "orders@billing", "--from", "yesterday", "--yes").returncode == 0
+    assert run("replay", "orders@billing", "--from", "nonsense", "--yes").returncode == 2
+
+    assert document(run("purge", "orders@audit", "--yes", "--json"))["messages"] == 1
+    assert run("unsubscribe", "orders@audit").returncode == 4
+    assert run("unsubscribe", "orders@audit", "--yes").returncode == 0
+    assert run("take", "orders@audit").returncode == 2
+    assert run("take", "orders").returncode == 2
+    assert run("retain", "orders", "--count", "2").returncode == 0
+    assert run("retain", "orders").returncode == 2
+    rows = {row["queue"]: row for row in document(run("list", "--json"))}
+    assert rows["orders"]["retain"] == {"count": 2}
+    assert run("put", "jobs", "1").returncode == 0
+    taken_name = run("subscribe", "jobs", "a", "--json")
+    assert taken_name.returncode == 2
+    assert "queue already" in taken_name.stderr

@@ -137,6 +137,7 @@ def test_cancel_and_prune(holdfast: Runner, place: Path) -> None:
     assert holdfast("workflows", "resume", "bees-1").returncode == 1
     refused = holdfast("workflows", "prune", "--older-than", "0")
     assert refused.returncode == 4
+    assert "1  research cancelled" in refused.stderr
     done = holdfast("workflows", "prune", "--older-than", "0", "--yes", "--json")
     pruned = json.loads(done.stdout)
     assert pruned["deleted"] == 1

@@ -17,20 +17,23 @@ from holdfast.durable.faults import armed
 from holdfast.engines.urls import url_for
 from holdfast.errors import StorageError
 from holdfast.events import EventLog
+from holdfast.events.stores.postgres_tables import LOCK_APPENDS
 from tests.conftest import SOURCE, Runner, was_killed
 from tests.servers import PostgresServer
 
 ROOT = SOURCE.parent
 
 
-def start(url: str, notes: Path, seed: int, count: int) -> "subprocess.Popen[str]":
+def start(
+    url: str, notes: Path, seed: int, count: int, faults: str = ""
+) -> "subprocess.Popen[str]":
     """A real child process that appends."""
     path = os.pathsep.join([str(SOURCE), str(ROOT)])
     command = [sys.executable, "-m", "tests.events.workers", url, str(notes)]
     return subprocess.Popen(
         [*command, str(seed), str(count)],
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": path},
+        env={**os.environ, "PYTHONPATH": path, "HOLDFAST_FAULTS": faults},
         stderr=subprocess.PIPE,
         text=True,
     )
@@ -64,13 +67,30 @@ def check(url: str, folder: Path) -> int:
     return len(acknowledged)
 
 
-@pytest.mark.parametrize("engine", ["sqlite", "postgres"])
-def test_writers_killed_at_random_instants(
-    engine: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    url = url_for("sqlite", tmp_path / "state.db")
-    if engine == "postgres":
-        url = request.getfixturevalue("postgres_url")
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Each engine that outlives a process."""
+    if request.param == "sqlite":
+        return url_for("sqlite", tmp_path / "state.db")
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@pytest.mark.parametrize("visit", [1, 20])
+@pytest.mark.parametrize("point", ["events.append", "events.appended", "events.inserted"])
+def test_a_writer_killed_at_a_point(url: str, tmp_path: Path, point: str, visit: int) -> None:
+    if point == "events.inserted" and url.startswith("postgresql"):
+        pytest.skip("there an append is one statement")
+    first = start(url, tmp_path / "notes-1", 1, 200, f"{point}=crash@{visit}")
+    _, errors = first.communicate(timeout=60)
+    assert first.returncode in (-9, 15), errors
+    after = start(url, tmp_path / "notes-2", 2, 50)
+    _, errors = after.communicate(timeout=60)
+    assert after.returncode == 0, errors
+    assert check(url, tmp_path) >= 50
+
+
+def test_writers_killed_at_random_instants(url: str, tmp_path: Path) -> None:
     chance = random.Random(7)
     for round_ in range(3):
         notes = [tmp_path / f"notes-{round_}-{n}" for n in range(3)]
@@ -113,7 +133,7 @@ def test_the_server_killed_and_restarted_under_load(
 def test_a_connection_cut_in_an_append(postgres_url: str, postgres_server: PostgresServer) -> None:
     with EventLog(postgres_url) as log, psycopg.connect(postgres_url) as holder:
         log.append("s", "t", 1)
-        holder.execute("SELECT position FROM holdfast.event_head FOR UPDATE")
+        holder.execute(LOCK_APPENDS)
         ended: list[BaseException] = []
 
         def append() -> None:
@@ -136,7 +156,7 @@ def test_a_connection_cut_in_an_append(postgres_url: str, postgres_server: Postg
 
 def test_a_reader_never_sees_past_an_open_append(postgres_url: str) -> None:
     """A writer that got its position first and commits last: nobody reads on before it."""
-    call = "SELECT * FROM holdfast.event_append('s', ARRAY['t'], ARRAY[%s], NULL, NULL)"
+    call = "SELECT * FROM holdfast.append_event('s', 't', %s, NULL, NULL)"
     for rolled_back in (False, True):
         with EventLog(postgres_url) as log, psycopg.connect(postgres_url) as slow:
             before = log.position()
@@ -158,9 +178,8 @@ def test_a_reader_never_sees_past_an_open_append(postgres_url: str) -> None:
 
 @pytest.mark.parametrize("point", ["events.handled", "events.position.stored"])
 def test_a_subscriber_killed_at_a_point_misses_nothing(
-    run_python: Runner, tmp_path: Path, point: str
+    run_python: Runner, url: str, point: str
 ) -> None:
-    url = url_for("sqlite", tmp_path / "state.db")
     with EventLog(url) as log:
         log.append_many("s", [("t", n) for n in range(10)])
     code = """
@@ -179,8 +198,7 @@ def test_a_subscriber_killed_at_a_point_misses_nothing(
 
 
 @pytest.mark.parametrize("point", ["events.archive.written", "events.archive.removed"])
-def test_killed_while_archiving(run_python: Runner, tmp_path: Path, point: str) -> None:
-    url = url_for("sqlite", tmp_path / "state.db")
+def test_killed_while_archiving(run_python: Runner, url: str, tmp_path: Path, point: str) -> None:
     with EventLog(url) as log:
         log.append_many("s", [("t", n) for n in range(10)])
     code = """
@@ -197,9 +215,8 @@ def test_killed_while_archiving(run_python: Runner, tmp_path: Path, point: str) 
 
 
 def test_a_projection_killed_before_it_is_stored_counts_nothing_twice(
-    run_python: Runner, tmp_path: Path
+    run_python: Runner, url: str
 ) -> None:
-    url = url_for("sqlite", tmp_path / "state.db")
     with EventLog(url) as log:
         log.append_many("s", [("t", 1) for _ in range(2500)])
     code = """

@@ -34,14 +34,22 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return new_url(request, request.param, tmp_path)
 
 
-def start(url: str, notes: Path, seed: int, count: int, faults: str = "") -> subprocess.Popen[str]:
+def start(
+    url: str,
+    notes: Path,
+    seed: int,
+    count: int,
+    faults: str = "",
+    *,
+    module: str = "tests.queues.workers",
+) -> subprocess.Popen[str]:
     """A real child process that works on the queue."""
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join([str(SOURCE), str(ROOT)]),
         "HOLDFAST_FAULTS": faults,
     }
-    command = [sys.executable, "-m", "tests.queues.workers", url, str(notes)]
+    command = [sys.executable, "-m", module, url, str(notes)]
     return subprocess.Popen(
         [*command, str(seed), str(count)],
         cwd=ROOT,

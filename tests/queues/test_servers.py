@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from holdfast.durable.faults import armed
 from holdfast.errors import BusyError, ConflictError, StorageError
-from holdfast.queues import Queue
+from holdfast.queues import Queue, Retention, Topic
 from tests.servers import PostgresServer, RedisServer
 
 
@@ -22,21 +23,35 @@ class Load:
     unsure: set[str] = field(default_factory=set)  # the answer to the ack was lost
     refused: int = 0
     errors: list[BaseException] = field(default_factory=list)
+    topic: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
 
     def work(self, url: str, name: str) -> None:
         try:
-            with Queue("q", url=url, lease=0.5, max_attempts=1_000_000) as queue:
+            with self.open(url) as (put, queue):
                 number = 0
                 while not self.stop.is_set():
                     number += 1
-                    self._step(queue, f"{name}-{number}")
+                    self._step(put, queue, f"{name}-{number}")
         except BaseException as error:
             self.errors.append(error)
 
-    def _step(self, queue: Queue, body: str) -> None:
+    @contextmanager
+    def open(self, url: str) -> Iterator[tuple[Callable[[str], object], Queue]]:
+        """Where to put, and what to take from."""
+        if self.topic:
+            with (
+                Topic("t", url=url, retain=Retention(count=20)) as topic,
+                topic.subscribe("a", lease=0.5, max_attempts=1_000_000) as subscription,
+            ):
+                yield topic.put, subscription
+        else:
+            with Queue("q", url=url, lease=0.5, max_attempts=1_000_000) as queue:
+                yield queue.put, queue
+
+    def _step(self, put: Callable[[str], object], queue: Queue, body: str) -> None:
         try:
-            queue.put(body)
+            put(body)
             self.put.add(body)
             for message in queue.take(1):
                 self.unsure.add(message.body)
@@ -60,9 +75,9 @@ class Load:
 
 
 @contextmanager
-def load_on(url: str) -> Iterator[Load]:
+def load_on(url: str, *, topic: bool = False) -> Iterator[Load]:
     """Four threads at work; at the end all they were told must be so."""
-    load = Load()
+    load = Load(topic=topic)
     threads = [threading.Thread(target=load.work, args=(url, f"t{n}")) for n in range(4)]
     for thread in threads:
         thread.start()
@@ -77,7 +92,7 @@ def load_on(url: str) -> Iterator[Load]:
     assert load.errors == []
     time.sleep(0.6)  # the last leases run out
     left: list[str] = []
-    with Queue("q", url=url, max_attempts=1_000_000) as queue:
+    with load.open(url) as (_, queue):
         while taken := queue.take(100):
             left += [message.body for message in taken]
             queue.ack(*(message.receipt for message in taken))
@@ -96,9 +111,12 @@ def server(request: pytest.FixtureRequest) -> tuple[RedisServer | PostgresServer
     return server, server.url(0) if request.param == "redis" else server.new_database()
 
 
-def test_a_server_killed_under_load(server: tuple[RedisServer | PostgresServer, str]) -> None:
+@pytest.mark.parametrize("topic", [False, True], ids=["queue", "topic"])
+def test_a_server_killed_under_load(
+    server: tuple[RedisServer | PostgresServer, str], topic: bool
+) -> None:
     process, url = server
-    with load_on(url) as load:
+    with load_on(url, topic=topic) as load:
         for _ in range(2):
             process.kill()
             time.sleep(0.2)
@@ -107,9 +125,12 @@ def test_a_server_killed_under_load(server: tuple[RedisServer | PostgresServer, 
     assert load.refused > 0
 
 
-def test_connections_cut_under_load(server: tuple[RedisServer | PostgresServer, str]) -> None:
+@pytest.mark.parametrize("topic", [False, True], ids=["queue", "topic"])
+def test_connections_cut_under_load(
+    server: tuple[RedisServer | PostgresServer, str], topic: bool
+) -> None:
     process, url = server
-    with load_on(url) as load:
+    with load_on(url, topic=topic) as load:
         deadline = time.monotonic() + 60
         while load.refused < 5:  # an idle connection that was cut is noticed and replaced
             assert time.monotonic() < deadline
@@ -143,6 +164,82 @@ def test_redis_out_of_memory_refuses_puts_and_lets_takers_drain(own_redis: Redis
         _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", "0")
         queue.put("room again", group="g", key="k")
         assert [message.body[0] for message in queue.take(9)] == ["x", "r"]
+
+
+def test_redis_out_of_memory_keeps_a_topic_whole(own_redis: RedisServer) -> None:
+    url = own_redis.url(0)
+    with Topic("t", url=url) as topic, topic.subscribe("a") as one, topic.subscribe("b") as other:
+        topic.put_many(["x" * 1000] * 50)
+        assert len(one.take(50)) == 50
+        used = _tell_redis(own_redis, "INFO", "memory")["used_memory"]
+        _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", str(used))
+        with pytest.raises(StorageError, match="out of memory"):
+            topic.put_many(["y" * 10_000] * 10)
+        with pytest.raises(StorageError, match="out of memory"):
+            other.take()  # to feed needs memory
+        assert topic.bounds() == (1, 50)
+        _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", "0")
+        assert topic.put("room again") == 51
+        assert [message.position for message in other.take(100)] == list(range(1, 52))
+        assert [message.body for message in one.take(100)] == ["room again"]
+
+
+def test_a_connection_cut_inside_a_transaction(postgres_server: PostgresServer) -> None:
+    url = postgres_server.new_database()
+    with (
+        Queue("q", url=url, max_attempts=1) as queue,
+        Topic("t", url=url) as topic,
+        topic.subscribe("a") as one,
+    ):
+        queue.put("a")
+        queue.take()[0].nack()
+        topic.put("first")
+        calls: list[tuple[str, Callable[[], object]]] = [
+            ("queue.postgres.written", lambda: queue.put("b", priority=1)),
+            ("queue.postgres.topic.written", lambda: topic.put("second")),
+            ("queue.postgres.written", lambda: one.take(9)),
+            ("queue.postgres.written", lambda: queue.requeue_dead()),
+            ("queue.postgres.written", lambda: one.replay("all")),
+        ]
+
+        def state() -> tuple[int, int, tuple[int, int], int]:
+            stats = queue.stats()
+            return stats.ready, stats.dead, topic.bounds(), one._fed.waiting(99)
+
+        for point, call in calls:
+            before = state()
+            with (
+                armed(f"{point}=pause:2@1"),
+                _cutting(postgres_server, url),
+                pytest.raises(StorageError),
+            ):
+                call()
+            assert state() == before
+            call()
+        assert sorted(message.body for message in queue.take(9)) == ["a", "b"]
+        assert [message.body for message in one.take(9)] == ["first", "second"]
+
+
+@contextmanager
+def _cutting(server: PostgresServer, url: str) -> Iterator[None]:
+    """Cut the first connection that is seen inside a transaction."""
+    name = url.rpartition("?")[0].rpartition("/")[2]
+    done = threading.Event()
+
+    def cut() -> None:
+        while not done.is_set() and not server.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{name}' AND state = 'idle in transaction'"
+        ):
+            time.sleep(0.01)
+
+    cutter = threading.Thread(target=cut)
+    cutter.start()
+    try:
+        yield
+    finally:
+        done.set()
+        cutter.join()
 
 
 def test_postgres_with_too_many_connections(own_postgres: PostgresServer) -> None:

@@ -10,8 +10,11 @@ import holdfast.vault.packs
 from holdfast.errors import UnreadableError
 from holdfast.vault import Vault
 from holdfast.vault.entries import printable
+from tests.vault.access import create
 from tests.vault.test_damage import files, flip
 from tests.vault.trees import facts, make_tree
+
+pytestmark = pytest.mark.usefixtures("each_kind")
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def tree(tmp_path: Path) -> Path:
 @pytest.fixture
 def vault(tmp_path: Path, tree: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
     monkeypatch.setattr(holdfast.vault.packs, "PACK_SIZE", 1 << 20)
-    vault = Vault.create(tmp_path / "vault")
+    vault = create(tmp_path / "vault")
     assert vault.snapshot(tree).healthy
     return vault
 
@@ -34,11 +37,11 @@ def check(vault: Vault, tree: Path, out: Path) -> None:
 
 
 def test_a_sound_vault_stays_as_it_is(vault: Vault) -> None:
-    before = {path: path.read_bytes() for path in vault.path.rglob("*.zst")}
+    before = {path: path.read_bytes() for path in vault.path.rglob("*.zst*")}
     report = vault.repair()
     assert report.healthy
     assert (report.indexed, report.replaced, report.saved, report.remade) == ([], [], 0, 0)
-    assert {path: path.read_bytes() for path in vault.path.rglob("*.zst")} == before
+    assert {path: path.read_bytes() for path in vault.path.rglob("*.zst*")} == before
 
 
 @pytest.mark.parametrize("damage", ["lost", "flipped"])

@@ -15,7 +15,10 @@ from holdfast.vault.entries import Entry, Header, Root, Totals
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import SnapshotWriter
+from tests.vault.access import create
 from tests.vault.trees import facts, make_tree, write
+
+pytestmark = pytest.mark.usefixtures("each_kind")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="POSIX files")
 
@@ -27,7 +30,7 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def vault(tmp_path: Path, tree: Path) -> Vault:
-    vault = Vault.create(tmp_path / "vault")
+    vault = create(tmp_path / "vault")
     vault.snapshot(tree, everything=True)
     return vault
 
@@ -162,7 +165,7 @@ def test_an_interrupted_restore_is_completed(tmp_path: Path, tree: Path, vault: 
 
 
 def test_an_old_file_restored_in_place_is_not_read(tmp_path: Path, tree: Path) -> None:
-    vault = Vault.create(tmp_path / "vault")
+    vault = create(tmp_path / "vault")
     time.sleep(2.1)
     vault.snapshot(tree)
     opened: list[str] = []

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pathspec import GitIgnoreSpec
 
-from holdfast.vault import Vault
 from holdfast.vault.entries import escape, unescape
 from holdfast.vault.excludes import REGENERATED, Excludes
+from tests.vault.access import create
 from tests.vault.trees import facts, write
+
+pytestmark = pytest.mark.usefixtures("each_kind")
 
 raw_names = st.binary(min_size=1, max_size=12).filter(
     lambda name: not {0, ord("/")} & set(name) and name not in (b".", b"..")
@@ -41,7 +43,7 @@ def build(place: Path, tree: object) -> None:
 @given(trees, trees)
 def test_any_two_trees_in_turn(first: object, second: object) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        vault = Vault.create(Path(folder) / "vault")
+        vault = create(Path(folder) / "vault")
         for number, tree in enumerate((first, second)):
             root = Path(folder) / f"tree-{number}"
             build(root, tree)

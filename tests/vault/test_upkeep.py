@@ -12,13 +12,16 @@ import holdfast.vault.packs
 from holdfast.durable.faults import armed
 from holdfast.errors import ConflictError, NotFoundError, UnreadableError, UsageError
 from holdfast.vault import PruneReport, Retention, SnapshotInfo, Vault
+from tests.vault.access import create
 from tests.vault.trees import facts, make_tree, write
+
+pytestmark = pytest.mark.usefixtures("each_kind")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def stored(vault: Vault) -> set[str]:
-    return {path.name for path in (vault.path / "packs").rglob("*.zst")}
+    return {path.name for path in (vault.path / "packs").rglob("*.zst*")}
 
 
 def info(number: int, hours: float, tags: list[str] | None = None) -> SnapshotInfo:
@@ -34,7 +37,7 @@ def tree(tmp_path: Path) -> Path:
 @pytest.fixture
 def vault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Vault:
     monkeypatch.setattr(holdfast.vault.packs, "PACK_SIZE", 1 << 20)
-    return Vault.create(tmp_path / "vault")
+    return create(tmp_path / "vault")
 
 
 def test_retention_keeps_the_newest_of_each_period() -> None:
@@ -209,7 +212,7 @@ def test_diff_between_snapshots_and_now(tmp_path: Path) -> None:
     tree.mkdir()
     for name in ("same", "changed", "gone", "mode"):
         write(tree / name, name.encode())
-    vault = Vault.create(tmp_path / "vault")
+    vault = create(tmp_path / "vault")
     first = vault.snapshot(tree).snapshot.id
     assert vault.diff(first) == []
     (tree / "changed").write_bytes(b"changeD")
@@ -240,7 +243,7 @@ def test_diff_names_another_kind_and_another_target(tmp_path: Path) -> None:
         (tree / "link").symlink_to("file")
     except OSError:
         pytest.skip("this system makes no links")
-    vault = Vault.create(tmp_path / "vault")
+    vault = create(tmp_path / "vault")
     first = vault.snapshot(tree).snapshot.id
     (tree / "file").unlink()
     (tree / "file").mkdir()
@@ -256,7 +259,7 @@ def test_find_shows_every_version(tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     (tree / "configs").mkdir(parents=True)
     write(tree / "configs" / "a.json", b"1")
-    vault = Vault.create(tmp_path / "vault")
+    vault = create(tmp_path / "vault")
     ids = [vault.snapshot(tree).snapshot.id, vault.snapshot(tree, tags=["x"]).snapshot.id]
     write(tree / "configs" / "a.json", b"22")
     ids.append(vault.snapshot(tree).snapshot.id)

@@ -46,6 +46,10 @@ def no_agent(agent_id: str) -> list[str]:
     raise NotFoundError(f"there is no agent {agent_id!r}")
 
 
+def no_server(name: str) -> Path:
+    raise NotFoundError(f"there is no MCP server {name!r}")
+
+
 def declared(folder: Path, **tasks: Any) -> Declaration:
     (folder / "task.py").write_text(PROGRAM, encoding="utf-8")
     path = folder / "report.json"
@@ -53,7 +57,7 @@ def declared(folder: Path, **tasks: Any) -> Declaration:
         if "how" in task:
             task["command"] = [sys.executable, "-X", "utf8", "task.py", name, *task.pop("how")]
     write_document(path, {"tasks": tasks})
-    return read_declaration(path, folder, no_agent)
+    return read_declaration(path, folder, no_agent, no_server)
 
 
 def ran(folder: Path) -> list[str]:
@@ -112,8 +116,8 @@ def test_a_program_that_is_not_there_says_so(engine: Workflows, tmp_path: Path) 
     [
         ({"command": ["x"], "needs": ["y"]}, UsageError, "needs 'y', which is no task"),
         ({"command": ["x"], "needs": ["a"]}, UsageError, "in a circle: a needs a"),
-        ({"command": ["x"], "agent": "y"}, UsageError, "either a command or an agent"),
-        ({}, UsageError, "either a command or an agent"),
+        ({"command": ["x"], "agent": "y"}, UsageError, "one of command, agent and mcp"),
+        ({}, UsageError, "one of command, agent and mcp"),
         ({"command": []}, UsageError, "is empty"),
         ({"agent": "nobody"}, UsageError, "no agent 'nobody'"),
         ({"command": "x"}, UnreadableError, r"line 4, .*Expected `array \| null`"),

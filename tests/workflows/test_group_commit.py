@@ -54,7 +54,7 @@ def write_while_held(group: GroupCommit, values: list[int | str]) -> list[int | 
 
     def write(value: int | str) -> int | Exception:
         try:
-            return group.write("INSERT INTO numbers VALUES (?)", (value,))
+            return group.write("INSERT INTO numbers VALUES (?)", (value,)).rowcount
         except sqlite3.Error as error:
             return error
 
@@ -82,6 +82,6 @@ def test_an_error_reaches_all_of_its_commit_and_no_other(path: Path) -> None:
     assert first == 1
     assert all(isinstance(other, sqlite3.Error) for other in others)
     assert numbers(path) == [1]
-    assert group.write("INSERT INTO numbers VALUES (?)", (4,)) == 1
+    assert group.write("INSERT INTO numbers VALUES (?)", (4,)).rowcount == 1
     assert numbers(path) == [1, 4]
     group.close()

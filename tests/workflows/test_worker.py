@@ -2,17 +2,16 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from holdfast.errors import ConflictError, UsageError
+from holdfast.errors import ConflictError, StorageError, UsageError
 from holdfast.workflows import Workflows, sleep, step, waiting, workflow
 from holdfast.workflows.cron import Schedule, next_minute
-from holdfast.workflows.worker import Worker
 from tests.workflows.engines import EMBEDDED, embedded_url
 
 calls: list[str] = []
@@ -109,22 +108,68 @@ def every_five_minutes() -> str:
     return note("tick")
 
 
-def test_each_minute_starts_one_run_whoever_sees_it(
-    engine: Workflows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    workers = [Worker(engine, load=False) for _ in range(2)]
-    start = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-    moments = [start + timedelta(minutes=m) for m in (1, 6, 7, 6, 5, 4, 6, 11)]
-    for worker in workers:
-        monkeypatch.setattr(worker, "_schedule", Schedule(start))
-        for moment in moments:
-            for workflow_due, run_id in worker._schedule.due([every_five_minutes], moment):
-                engine.start(workflow_due, run_id=run_id).result(20)
-    assert {run.id for run in engine.list()} == {
-        "every_five_minutes-20261123T1005Z",
-        "every_five_minutes-20261123T1010Z",
-    }
+START = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
+
+
+def starts(engine: Workflows, schedule: Schedule, minutes: Iterable[int]) -> None:
+    """Let `schedule` look at each of these minutes after the start; runs end before the next."""
+    for minute in minutes:
+        schedule.start_due(
+            [every_five_minutes],
+            START + timedelta(minutes=minute),
+            lambda due, run_id: engine.start(due, run_id=run_id).result(20),
+        )
+
+
+def started(engine: Workflows) -> list[str]:
+    return sorted(run.id.rpartition("T")[2] for run in engine.list())
+
+
+def test_each_minute_starts_one_run_whoever_sees_it(engine: Workflows) -> None:
+    for _ in range(2):
+        schedule = Schedule(engine._store, START)
+        starts(engine, schedule, (1, 6, 7, 6, 5, 4, 6, 11))
+    assert started(engine) == ["1005Z", "1010Z"]
     assert calls == ["tick", "tick"]
+
+
+@pytest.mark.parametrize(
+    ("catch_up", "expected"),
+    [
+        ("once", ["1005Z", "1030Z", "1035Z"]),
+        ("each", ["1005Z", "1010Z", "1015Z", "1020Z", "1025Z", "1030Z", "1035Z"]),
+        ("none", ["1005Z", "1035Z"]),
+    ],
+)
+def test_what_passed_without_a_worker_is_caught_up(
+    engine: Workflows, monkeypatch: pytest.MonkeyPatch, catch_up: str, expected: list[str]
+) -> None:
+    monkeypatch.setattr(every_five_minutes, "catch_up", catch_up)
+    starts(engine, Schedule(engine._store, START), (1, 6))
+    begun = START + timedelta(minutes=32)
+    both = [Schedule(engine._store, begun) for _ in range(2)]
+    for minute in (32, 33, 36):
+        for schedule in both:
+            starts(engine, schedule, [minute])
+    assert started(engine) == expected
+
+
+def test_a_clock_that_was_far_ahead_does_not_end_the_schedule(engine: Workflows) -> None:
+    schedule = Schedule(engine._store, START)
+    starts(engine, schedule, (1, 600, 2, 6))
+    assert started(engine) == ["1005Z", "2000Z"]
+
+
+def test_a_minute_whose_start_failed_is_due_again(engine: Workflows) -> None:
+    schedule = Schedule(engine._store, START)
+
+    def full(*_: object) -> None:
+        raise StorageError("the disk is full")
+
+    with pytest.raises(StorageError):
+        schedule.start_due([every_five_minutes], START + timedelta(minutes=6), full)
+    starts(engine, schedule, [7])
+    assert started(engine) == ["1005Z"]
 
 
 def test_a_schedule_follows_its_time_zone() -> None:

@@ -1,98 +1,72 @@
 """``holdfast backup``: snapshots of the workspace."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from holdfast.cli.backup_contents import diff, find
+from holdfast.cli.backup_creation import create
+from holdfast.cli.backup_destinations import destinations
+from holdfast.cli.backup_keys import key
+from holdfast.cli.backup_options import AT
 from holdfast.cli.backup_upkeep import forget, prune, repair
 from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.errors import HoldfastError
 
 if TYPE_CHECKING:
-    from holdfast.vault import SnapshotInfo, Vault
     from holdfast.vault.entries import Entry, Header
+    from holdfast.vault.sites import Site
 
 
 @click.group()
 def backup() -> None:
-    """Snapshots of the workspace: take one, list, look inside, verify, thin out."""
+    """Backups of the workspace: make one, list, look inside, verify, thin out; where they go."""
 
 
-for _command in (diff, find, forget, prune, repair):
+for _command in (create, diff, find, forget, prune, repair, destinations, key):
     backup.add_command(_command)
 
 
 @command(
     backup,
-    "create",
+    "list",
     examples=[
-        "holdfast backup create",
-        "holdfast backup create --tag before-upgrade",
-        "holdfast backup create --everything",
+        "holdfast backup list",
+        "holdfast backup list --at disk --tag before-upgrade",
+        "holdfast backup list --json",
     ],
 )
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A label; may be repeated.")
-@click.option("--everything", is_flag=True, help="Leave nothing out, not even node_modules.")
-@click.option("--exclude", "excludes", multiple=True, metavar="PATTERN", help="As in .gitignore.")
-def create(
-    terminal: Terminal, tags: tuple[str, ...], everything: bool, excludes: tuple[str, ...]
+@click.option("--at", metavar="NAME", help="Only this destination.")
+@click.option("--tag", metavar="TAG", help="Only those with this tag.")
+@click.option("--host", metavar="NAME", help="Only those taken on this machine.")
+@click.option("--of", "workspace_name", metavar="NAME", help="Only those of this workspace.")
+def list_(
+    terminal: Terminal,
+    at: str | None,
+    tag: str | None,
+    host: str | None,
+    workspace_name: str | None,
 ) -> int:
-    """Take a snapshot and prove it by a sampled restore.
-
-    What can be regenerated (node_modules, __pycache__, .venv, caches) and what .holdfastignore
-    names is left out. Files that cannot be read are reported, and the exit status is 1.
-    """
-    from holdfast.cli.progress import Bar
-
+    """List the backups of all destinations, oldest first."""
     workspace = terminal.open()
-    with Bar("Snapshot", terminal) as bar:
-        report = workspace.snapshot(
-            excludes=excludes, tags=tags, everything=everything, progress=bar.update
-        )
-    for problem in report.snapshot.problems:
-        terminal.note(f"not captured: {problem.path}: {problem.reason}")
-    for finding in report.findings:
-        terminal.note(f"damage: {finding.path or finding.where}: {finding.problem}")
-    totals = report.snapshot.totals
-    proven = f", proven with {report.proof.files} files" if report.proof else ", NOT proven"
-    terminal.emit(
-        {
-            "healthy": report.healthy,
-            "vault": str(workspace.vault.path),
-            **msgspec.to_builtins(report),
-        },
-        f"Snapshot {report.snapshot.id[:12]}: {totals.files} files ({totals.unchanged} unchanged), "
-        f"{readable_size(totals.size)}, {readable_size(totals.stored)} added "
-        f"in {report.seconds:.1f} s{proven}",
-    )
-    return 0 if report.healthy else 1
-
-
-@command(backup, "list", examples=["holdfast backup list", "holdfast backup list --json"])
-def list_(terminal: Terminal) -> int:
-    """List the snapshots, oldest first."""
-    vault = _existing(terminal)
-    snapshots = vault.snapshots() if vault is not None else []
-    rows = [
-        {
-            **msgspec.to_builtins(info),
-            "short": info.id[:12],
-            "when": "unreadable"
-            if info.damage
-            else f"{info.started_at.astimezone():%Y-%m-%d %H:%M:%S}",
-            "files": info.totals.files,
-            "bytes": readable_size(info.totals.size),
-            "added": readable_size(info.totals.stored),
-            "labels": ", ".join(info.tags),
-            "state": _state(info),
-        }
-        for info in snapshots
-    ]
-    if terminal.json:
-        rows = [msgspec.to_builtins(info) for info in snapshots]
+    sites = workspace.sites if at is None else [workspace.site(at)]
+    rows: list[dict[str, Any]] = []
+    failed = False
+    for site in sites:
+        try:
+            found = _listed(site)
+        except HoldfastError as error:
+            if len(sites) == 1:
+                raise
+            terminal.note(f"{site.name}: {error}")
+            failed = True
+            continue
+        rows += [row for row in found if _matches(row, tag, host, workspace_name)]
+    damaged = failed or any(row.get("damage") and not row.get("locked") for row in rows)
     columns = {
-        "short": "Snapshot",
+        "short": "Backup",
         "when": "Taken",
         "files": "Files",
         "bytes": "Size",
@@ -100,16 +74,20 @@ def list_(terminal: Terminal) -> int:
         "labels": "Tags",
         "state": "State",
     }
+    if len(sites) > 1:
+        columns = {"destination": "At", **columns}
+    shown = rows if terminal.json else [_shown_row(row) for row in rows]
     empty = "No snapshot yet; take one with: holdfast backup create"
-    terminal.emit_rows(rows, columns, empty=empty)
-    return 1 if any(info.damage for info in snapshots) else 0
+    terminal.emit_rows(shown, columns, empty=empty)
+    return 1 if damaged else 0
 
 
 @command(backup, "show", examples=["holdfast backup show latest", "holdfast backup show 1a2b3c4d"])
 @click.argument("snapshot", metavar="S")
-def show(terminal: Terminal, snapshot: str) -> None:
+@AT
+def show(terminal: Terminal, snapshot: str, at: str | None) -> None:
     """Show what is in a snapshot: `latest`, or the first digits of its id."""
-    vault = terminal.open().vault
+    vault = terminal.open().vault_at(at)
     identity = vault.resolve(snapshot)
     header, entries = vault.read(identity)
     proof = vault.last_proof(identity)
@@ -125,7 +103,8 @@ def show(terminal: Terminal, snapshot: str) -> None:
         lines = [
             f"Snapshot {identity}",
             f"taken {header.started_at.astimezone():%Y-%m-%d %H:%M:%S} on {header.host} "
-            f"of {header.roots[0].path}, last proven {proven}",
+            f"of {header.roots[0].path}, last proven {proven}"
+            + (f", tags: {', '.join(header.tags)}" if header.tags else ""),
             *(f"not captured: {problem.path}: {problem.reason}" for problem in header.problems),
             *(f"{entry['kind']:<9}{entry['size']:>12}  {entry['path']}" for entry in listed()),
         ]
@@ -144,11 +123,12 @@ def show(terminal: Terminal, snapshot: str) -> None:
 )
 @click.argument("snapshot", metavar="[S]", required=False)
 @click.option("--full", is_flag=True, help="Read every byte of every pack.")
-def verify(terminal: Terminal, snapshot: str | None, full: bool) -> int:
+@AT
+def verify(terminal: Terminal, snapshot: str | None, full: bool, at: str | None) -> int:
     """Check that snapshots are whole and that a sample of their files comes back."""
     from holdfast.cli.progress import Bar
 
-    vault = terminal.open().vault
+    vault = terminal.open().vault_at(at)
     with Bar("Verify", terminal) as bar:
         report = vault.verify(snapshot, full=full, progress=bar.update)
     for finding in report.findings:
@@ -163,21 +143,62 @@ def verify(terminal: Terminal, snapshot: str | None, full: bool) -> int:
     return 0 if report.healthy else 1
 
 
-def _existing(terminal: Terminal) -> "Vault | None":
-    """The workspace's vault; None before the first snapshot made it."""
+def _listed(site: "Site") -> list[dict[str, Any]]:
+    """What a destination holds; nothing before the first backup."""
     from holdfast.errors import NotFoundError
+    from holdfast.vault import Vault
+    from holdfast.vault.naming import kept_backups
 
-    workspace = terminal.open()
+    about = {"destination": site.name, "kind": site.destination.kind}
+    if site.destination.kind != "snapshot":
+        if site.is_absent():
+            site.prepare_folder()  # says why
+        return [
+            {**about, "id": path.name, "path": str(path), "startedAt": moment.isoformat()}
+            for path, moment in kept_backups(site.folder, site.destination.kind)
+        ]
     try:
-        return workspace.vault
+        vault = Vault(site.open())
     except NotFoundError:
-        return None
+        return []
+    return [{**msgspec.to_builtins(info), **about} for info in vault.snapshots()]
 
 
-def _state(info: "SnapshotInfo") -> str:
-    if info.damage:
-        return f"damaged: {info.damage}"
-    return f"{len(info.problems)} not captured" if info.problems else "ok"
+def _matches(
+    row: dict[str, Any], tag: str | None, host: str | None, workspace_name: str | None
+) -> bool:
+    return (
+        (tag is None or tag in row.get("tags", ()))
+        and (host is None or row.get("host") == host)
+        and (workspace_name is None or row.get("workspaceName") == workspace_name)
+    )
+
+
+def _shown_row(row: dict[str, Any]) -> dict[str, Any]:
+    if row["kind"] != "snapshot":
+        return {**row, "short": row["id"], "when": _when(row), "state": row["kind"]}
+    return {
+        **row,
+        "short": row["id"][:12],
+        "when": "unreadable" if row["damage"] else _when(row),
+        "files": row["totals"]["files"],
+        "bytes": readable_size(row["totals"]["size"]),
+        "added": readable_size(row["totals"]["stored"]),
+        "labels": ", ".join(row["tags"]),
+        "state": _state(row),
+    }
+
+
+def _when(row: dict[str, Any]) -> str:
+    return f"{datetime.fromisoformat(row['startedAt']).astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def _state(row: dict[str, Any]) -> str:
+    if row["locked"]:
+        return f"locked: {row['damage']}"
+    if row["damage"]:
+        return f"damaged: {row['damage']}"
+    return f"{len(row['problems'])} not captured" if row["problems"] else "ok"
 
 
 def _shown(entry: "Entry", header: "Header") -> dict[str, Any]:

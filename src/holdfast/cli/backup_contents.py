@@ -3,6 +3,7 @@
 import click
 import msgspec
 
+from holdfast.cli.backup_options import AT
 from holdfast.cli.terminal import Terminal, command, readable_size
 
 _SIGNS = {"added": "+", "removed": "-", "content": "M", "kind": "T", "target": "M", "mode": "m"}
@@ -15,12 +16,13 @@ _SIGNS = {"added": "+", "removed": "-", "content": "M", "kind": "T", "target": "
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="[B]", default="now")
-def diff(terminal: Terminal, before: str, after: str) -> None:
+@AT
+def diff(terminal: Terminal, at: str | None, before: str, after: str) -> None:
     """Show what changed from snapshot A to snapshot B, or to the files as they are now.
 
     + added, - removed, M content or a link's target changed, m only the mode, T another kind.
     """
-    vault = terminal.open().vault
+    vault = terminal.open().vault_at(at)
     differences = vault.diff(before, None if after == "now" else after)
     lines = [f"{_SIGNS[each.change]}  {each.path}" for each in differences]
     changed = sum(each.change not in ("added", "removed") for each in differences)
@@ -41,12 +43,13 @@ def diff(terminal: Terminal, before: str, after: str) -> None:
     examples=["holdfast backup find '*.sqlite'", "holdfast backup find 'configs/*' --json"],
 )
 @click.argument("pattern", metavar="PATTERN")
-def find(terminal: Terminal, pattern: str) -> int:
+@AT
+def find(terminal: Terminal, at: str | None, pattern: str) -> int:
     """Find paths in all snapshots, every version of them.
 
     A PATTERN with a slash is compared with whole paths, else with the last part of each.
     """
-    report = terminal.open().vault.find(pattern)
+    report = terminal.open().vault_at(at).find(pattern)
     for finding in report.findings:
         terminal.note(f"not searched: {finding.where}: {finding.problem}")
     rows = [

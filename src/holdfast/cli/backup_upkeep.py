@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from holdfast.cli.backup_options import AT
 from holdfast.cli.terminal import Terminal, command, readable_size
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
 @click.option("--undo", metavar="S", help="Take a forgotten snapshot back.")
 @click.option("--dry-run", is_flag=True, help="Show what would go, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@AT
 def forget(
     terminal: Terminal,
+    at: str | None,
     snapshots: tuple[str, ...],
     tags: tuple[str, ...],
     undo: str | None,
@@ -48,7 +51,7 @@ def forget(
     from holdfast.errors import UsageError
     from holdfast.vault import Retention
 
-    vault = terminal.open().vault
+    vault = terminal.open().vault_at(at)
     counts = {name.removeprefix("keep_"): count for name, count in keep.items()}
     ruled = any(counts.values()) or bool(tags)
     if undo is not None:
@@ -89,12 +92,13 @@ def forget(
 )
 @click.option("--dry-run", is_flag=True, help="Show what would go, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def prune(terminal: Terminal, grace: float, dry_run: bool, yes: bool) -> int:
+@AT
+def prune(terminal: Terminal, at: str | None, grace: float, dry_run: bool, yes: bool) -> int:
     """Remove forgotten snapshots for good, and free what no snapshot needs.
 
     Backups may run meanwhile. Packs are removed by the first prune after the time of grace.
     """
-    vault = terminal.open().vault
+    vault = terminal.open().vault_at(at)
     plan = vault.prune(grace=grace * 3600, dry_run=True)
     if dry_run:
         terminal.emit(plan, _prune_text(plan))
@@ -113,7 +117,8 @@ def prune(terminal: Terminal, grace: float, dry_run: bool, yes: bool) -> int:
     examples=["holdfast backup repair --dry-run", "holdfast backup repair"],
 )
 @click.option("--dry-run", is_flag=True, help="Only look; change nothing.")
-def repair(terminal: Terminal, dry_run: bool) -> int:
+@AT
+def repair(terminal: Terminal, at: str | None, dry_run: bool) -> int:
     """Mend a damaged vault: index from packs, packs from what is left and from the disk.
 
     What is replaced is kept in the vault's folder damaged/. The exit status is 1 when something is
@@ -121,7 +126,7 @@ def repair(terminal: Terminal, dry_run: bool) -> int:
     """
     from holdfast.cli.progress import Bar
 
-    vault = terminal.open().vault
+    vault = terminal.open().vault_at(at)
     with Bar("Repair", terminal) as bar:
         report = vault.repair(dry_run=dry_run, progress=bar.update)
     for finding in report.findings:

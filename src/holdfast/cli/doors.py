@@ -6,6 +6,7 @@ Each is a few lines in the workspace that end with the exit status returned here
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -14,6 +15,9 @@ from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace, open_workspace
 from holdfast.services.initialization import initialize
 from holdfast.services.verification import verify_configuration, verify_servers
+
+if TYPE_CHECKING:
+    from holdfast.services.control import ServiceStatus
 
 
 def verify_mcp_setup(root: Path) -> int:
@@ -25,7 +29,7 @@ def verify_mcp_setup(root: Path) -> int:
 
 
 def initialize_workspace(root: Path) -> int:
-    """Complete the layout, register the agents found, then `verify_mcp_setup`."""
+    """Complete the layout, register the agents found, `verify_mcp_setup`, start the services."""
     return _at_workspace(root, _initialize)
 
 
@@ -43,7 +47,20 @@ def _initialize(workspace: Workspace) -> int:
         click.echo(f"made   {path}")
     for agent_id in added:
         click.echo(f"added  agent {agent_id}")
-    return _verify_static(workspace)
+    wrong = _verify_static(workspace)
+    return max(wrong, _start(workspace))
+
+
+def _start(workspace: Workspace) -> int:
+    from holdfast.services.control import start, unhealthy
+
+    found = start(workspace, told=lambda status: click.echo(_service_line(status)))
+    return 1 if unhealthy(found) else 0
+
+
+def _service_line(status: "ServiceStatus") -> str:
+    why = f": {status.reason}" if status.reason else ""
+    return f"{status.state:<9}service {status.name}{why}"
 
 
 def _verify_static(workspace: Workspace) -> int:

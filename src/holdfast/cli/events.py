@@ -9,9 +9,11 @@ import click
 import msgspec
 
 from holdfast.cli.terminal import Terminal, command
-from holdfast.errors import UsageError
-from holdfast.events import Event
+from holdfast.errors import NotFoundError, UsageError
+from holdfast.events import Event, EventLog, Projection
+from holdfast.events.loading import load_projections
 
+_STATE = {"state": "State"}
 _COLUMNS = {"position": "Position", "stream": "Stream", "version": "Version", "type": "Type"}
 
 
@@ -91,6 +93,75 @@ def read(
             _print(found, at_once=False)
 
 
+@command(
+    events,
+    "subscribe",
+    examples=[
+        "holdfast events subscribe mailer --type deposited",
+        "holdfast events subscribe mailer --follow",
+    ],
+)
+@click.argument("name")
+@click.option("--type", "types", multiple=True, metavar="T", help="Only events of this type.")
+@click.option("-f", "--follow", is_flag=True, help="Go on with new events as they are appended.")
+def subscribe(terminal: Terminal, name: str, types: tuple[str, ...], follow: bool) -> None:
+    """Print the events that NAME has not seen yet, a line each, and store how far it came.
+
+    What was printed and not stored because of a crash is printed again: up to 100 events.
+    """
+    if terminal.json:
+        raise UsageError("subscribe prints a line an event, the data as JSON: it takes no --json")
+    with terminal.open() as workspace:
+        wait = None if follow else 0.0
+        _print(workspace.events.subscribe(name, types=types or None, wait=wait), at_once=True)
+
+
+@command(events, "subscriptions", examples=["holdfast events subscriptions --json"])
+def subscriptions(terminal: Terminal) -> None:
+    """List who subscribed, up to which position it came, and how many events are behind that."""
+    with terminal.open() as workspace:
+        log = workspace.events
+        head = log.position()
+        rows = [
+            {"name": name, "position": position, "behind": head - position}
+            for name, position in sorted(log.subscriptions().items())
+        ]
+    columns = {"name": "Name", "position": "Position", "behind": "Behind"}
+    terminal.emit_rows(rows, columns, empty="There is no subscription.")
+
+
+@command(
+    events,
+    "project",
+    examples=[
+        "holdfast events project",
+        "holdfast events project shared/projections.py",
+        "holdfast events project shared/projections.py balances --rebuild --json",
+    ],
+)
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--rebuild", is_flag=True, help="Compute them anew from the first event.")
+def project(terminal: Terminal, file: Path | None, names: tuple[str, ...], rebuild: bool) -> None:
+    """Bring projections up to date: those that projections(log) in FILE returns, or some of them.
+
+    Without FILE, list what is stored. FILE may register upcasters as well.
+    """
+    with terminal.open() as workspace:
+        log = workspace.events
+        if file is None:
+            stored = sorted(log.projections().items())
+            rows: list[dict[str, Any]] = [
+                {"name": name, "position": position} for name, position in stored
+            ]
+        else:
+            rows = [_projected(each, rebuild) for each in _chosen(log, file, names)]
+    if file is not None and not terminal.json:
+        rows = [{**row, "state": msgspec.json.encode(row["state"]).decode()} for row in rows]
+    columns = {"name": "Name", "position": "Position", **({} if file is None else _STATE)}
+    terminal.emit_rows(rows, columns, empty="There is no projection.")
+
+
 @command(events, "streams", examples=["holdfast events streams", "holdfast events streams acc"])
 @click.argument("prefix", default="")
 @click.option("--archived", is_flag=True, help="The archived streams and their files instead.")
@@ -133,6 +204,21 @@ def unarchive(terminal: Terminal, stream: str) -> None:
     with terminal.open() as workspace:
         count = workspace.events.unarchive(stream)
     terminal.emit({"stream": stream, "events": count}, f"{count} event(s) of {stream} are back.")
+
+
+def _chosen(log: EventLog, file: Path, names: tuple[str, ...]) -> list[Projection]:
+    found = {each.name: each for each in load_projections(file, log)}
+    for name in names:
+        if name not in found:
+            raise NotFoundError(
+                f"no projection is called {name!r}", path=file, hint=f"it has {', '.join(found)}"
+            )
+    return [found[name] for name in names or found]
+
+
+def _projected(projection: Projection, rebuild: bool) -> dict[str, Any]:
+    state = projection.rebuild() if rebuild else projection.update()
+    return {"name": projection.name, "position": projection.position, "state": state}
 
 
 def _expected(text: str | None) -> int | Literal["new"] | None:

@@ -1,17 +1,16 @@
 """``holdfast logs``: search and follow the workspace's JSON logs."""
 
 import sys
+from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from holdfast.cli.terminal import Terminal, command
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from holdfast.logs.reading import Record, Search
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "magenta"}
@@ -52,6 +51,7 @@ def logs(
 ) -> None:
     """Search the workspace's logs, oldest line first, rotated and compressed files included.
 
+    With --task, what the run, its steps, messages and events have to say stands between the lines.
     People see columns and colours; a pipe gets the JSON lines as they are. Lines that cannot be
     read are counted on standard error.
     """
@@ -63,8 +63,9 @@ def logs(
     def moment(text: str | None) -> datetime | None:
         return None if text is None else parse_time(text)
 
+    workspace = terminal.open()
     found = search(
-        terminal.open().layout.logs,
+        workspace.layout.logs,
         components=components,
         level=level,
         since=moment(since),
@@ -74,13 +75,21 @@ def logs(
         limit=10 if follow and limit is None else limit,
         follow=follow,
     )
+    records: Iterable[Record] = found
+    problems: list[HoldfastError] = []
+    if task is not None and not follow:
+        from holdfast.upkeep.timeline import timeline
+
+        records = timeline(workspace, found, task, problems)
     if terminal.json:
-        terminal.emit([record.data for record in found], "")
+        terminal.emit([record.data for record in records], "")
     else:
-        printed = _print(found, for_people=terminal.for_people, at_once=follow)
+        printed = _print(records, for_people=terminal.for_people, at_once=follow)
         if not printed:
             terminal.note("No log line matches.")
     _report_unreadable(found)
+    for problem in problems:
+        click.echo(f"not shown: {problem}", err=True)
 
 
 def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from holdfast.cli.queue_topics import add_topic_commands, topic_rows
 from holdfast.cli.terminal import Terminal, command
 from holdfast.durable.journal import JournalWriter
 from holdfast.durable.points import note_queue
@@ -26,14 +27,21 @@ def queues() -> None:
 
 @command(queues, "list", examples=["holdfast queues list", "holdfast queues list --json"])
 def list_(terminal: Terminal) -> None:
-    """List the queues and what is in them."""
+    """List the queues, the topics with their subscriptions, and what is in them.
+
+    The lag of a subscription is how many messages it has not done with.
+    """
     rows = []
     workspace = terminal.open()
     for name in workspace.queue_names():
         with workspace.queue(name) as queue:
-            rows.append({"queue": name, **msgspec.to_builtins(queue.stats())})
-    columns = ("queue", "ready", "delayed", "leased", "dead", "paused", "oldestAge")
-    headings = ("Queue", "Ready", "Delayed", "Leased", "Dead", "Paused", "Oldest (s)")
+            rows.append({"queue": name, "kind": "queue", **msgspec.to_builtins(queue.stats())})
+    for name in workspace.topic_names():
+        rows += topic_rows(workspace.topic(name))
+    columns = ("queue", "kind", "ready", "delayed", "leased", "dead", "paused", "oldestAge", "lag")
+    headings = (
+        *("Queue", "Kind", "Ready", "Delayed", "Leased", "Dead", "Paused", "Oldest (s)", "Lag"),
+    )
     terminal.emit_rows(rows, dict(zip(columns, headings, strict=True)), empty="There is no queue.")
 
 
@@ -65,18 +73,32 @@ def put(
     ttl: float | None,
     lines: bool,
 ) -> None:
-    """Put a message: BODY is JSON, or - for standard input. Makes the queue if it is new."""
+    """Put a message: BODY is JSON, or - for standard input. Makes the queue if it is new.
+
+    Put to a topic, it comes to each of its subscriptions.
+    """
     chosen = (delay or priority, key, group, ttl)
     if lines and (body != "-" or any(option not in (None, 0) for option in chosen)):
         raise UsageError("--lines goes with the body '-' and no other option")
     text = sys.stdin.read() if body == "-" else body
     bodies = [_parse(line) for line in text.splitlines() if line.strip()] if lines else []
     single = None if lines else _parse(text)
-    with terminal.open().queue(queue_name) as queue:
-        if lines:
-            ids = queue.put_many(bodies)
-        else:
-            ids = [queue.put(single, delay=delay, priority=priority, key=key, group=group, ttl=ttl)]
+    options: dict[str, Any] = {
+        "delay": delay,
+        "priority": priority,
+        "key": key,
+        "group": group,
+        "ttl": ttl,
+    }
+    workspace = terminal.open()
+    if queue_name in workspace.topic_names():
+        topic = workspace.topic(queue_name)
+        positions = topic.put_many(bodies) if lines else [topic.put(single, **options)]
+        document = {"topic": queue_name, "positions": positions}
+        terminal.emit(document, lambda: "\n".join(map(str, positions)))
+        return
+    with workspace.queue(queue_name) as queue:
+        ids = queue.put_many(bodies) if lines else [queue.put(single, **options)]
     terminal.emit({"queue": queue_name, "ids": ids}, lambda: "\n".join(ids))
 
 
@@ -216,6 +238,9 @@ def _purge(queue: Queue, workspace: Workspace) -> tuple[QuarantineEntry, int]:
     return taken[0], count
 
 
+add_topic_commands(queues)
+
+
 def _parse(text: str) -> Any:
     try:
         return msgspec.json.decode(text.encode())
@@ -227,7 +252,11 @@ def _parse(text: str) -> Any:
 
 def _existing(terminal: Terminal, name: str) -> Queue:
     workspace = terminal.open()
-    if name not in workspace.queue_names():
+    if name in workspace.topic_names():
+        raise UsageError(
+            f"{name!r} is a topic", hint=f"name one of its subscriptions: {name}@SUBSCRIPTION"
+        )
+    if "@" not in name and name not in workspace.queue_names():
         raise NotFoundError(
             f"there is no queue {name!r}",
             hint=f"holdfast queues list; a new one is made by: holdfast queues put {name} BODY",

@@ -1,5 +1,6 @@
 """``holdfast restore``: files back from a snapshot."""
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -7,10 +8,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from holdfast.cli.backup_options import AT
 from holdfast.cli.terminal import Terminal, command
+from holdfast.errors import UsageError
 
 if TYPE_CHECKING:
-    from holdfast.vault import RestoreReport
+    from holdfast.facade import Workspace
+    from holdfast.vault import RestoreReport, Vault
 
 _LISTED = 40  # paths of a plan that people are shown
 
@@ -23,11 +27,23 @@ _LISTED = 40  # paths of a plan that people are shown
         "holdfast restore latest agents/director-agent.py configs",
         "holdfast restore 1a2b3c4d --to ../restored",
         "holdfast restore latest '~/.claude.json'",
+        "holdfast restore latest --agent director-agent",
+        "holdfast restore latest --server financial --dry-run",
+        "holdfast restore latest --store workflows",
+        "holdfast restore ../backups/development-20261125-190000.tar.zst",
     ],
 )
 @click.argument("snapshot", metavar="S")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@click.option("--agent", metavar="ID", help="One agent: its files and its registry entry.")
+@click.option("--server", metavar="NAME", help="One MCP server: its files and its entry.")
+@click.option(
+    "--store",
+    type=click.Choice(["workflows", "queues", "events", "registry", "logs"]),
+    help="One store alone.",
+)
+@AT
 @click.option("--dry-run", is_flag=True, help="Show the plan, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask before files are replaced.")
 def restore(
@@ -35,32 +51,100 @@ def restore(
     snapshot: str,
     paths: tuple[str, ...],
     to: Path | None,
+    agent: str | None,
+    server: str | None,
+    store: str | None,
+    at: str | None,
     dry_run: bool,
     yes: bool,
 ) -> int:
-    """Bring back all of a snapshot, or some paths (relative to the workspace).
+    """Bring back all of a snapshot, some paths (relative to the workspace), or one part.
 
-    S is `latest` or the first digits of an id. Files that differ are replaced; what was there goes
+    S is `latest`, the first digits of an id, or the path of an archive (.tar.zst, .tar.zst.age) or
+    a copy (a folder). Files that differ are replaced; what was there goes
     to quarantine first. Files that the snapshot does not have are left alone. Files of the home
     come back only when named, with `~/` before them; a `~` alone means all of them.
-    """
-    from holdfast.cli.progress import Bar
 
+    --agent and --server bring back one component as it was, other entries of the registry stay;
+    --store exchanges one store and leaves the others as they are, though they share a file.
+    """
+    from holdfast.cli.restore_parts import restore_component, restore_store
+    from holdfast.recovery.source import Source
+
+    if sum(map(bool, (agent, server, store, paths))) > 1:
+        raise UsageError("give paths, or one of --agent, --server and --store")
+    if store is not None and to is not None:
+        raise UsageError("--store has its one place", hint="without --store, name its path")
     workspace = terminal.open()
-    vault = workspace.vault
+    with ExitStack() as stack:
+        vault, identity = _choose(terminal, workspace, snapshot, at, stack)
+        if agent is None and server is None and store is None:
+            asked = {"dry_run": dry_run, "yes": yes}
+            return _restore(terminal, workspace, vault, identity, paths, to, **asked)
+        source = Source(vault, identity)
+        if store is not None:
+            return restore_store(terminal, workspace, source, store, dry_run=dry_run, yes=yes)
+        return restore_component(
+            terminal, workspace, source, agent, server, to, dry_run=dry_run, yes=yes
+        )
+
+
+def _choose(
+    terminal: Terminal, workspace: "Workspace", named: str, at: str | None, stack: ExitStack
+) -> "tuple[Vault, str]":
+    """The vault and the snapshot meant; what was refused of an archive is told."""
+    from holdfast.vault import Vault
+
+    if not _is_path(named):
+        vault = workspace.vault_at(at)
+        return vault, vault.resolve(named)
+    from holdfast.vault.sites import Site
+    from holdfast.vault.unpacked import unpacked
+    from holdfast.workspace.settings import Destination
+
+    beside = Site(workspace.layout, Destination(name="archive", folder=Path(named)))
+    site = beside if at is None else workspace.site(at)
+    opened = unpacked(Path(named).absolute(), site.source, site.private)
+    repository, identity, problems = stack.enter_context(opened)
+    for problem in problems:
+        terminal.note(f"{problem.path}: {problem.reason}")
+    return Vault(repository), identity
+
+
+def _is_path(named: str) -> bool:
+    if named.endswith((".tar.zst", ".tar.zst.age")):
+        return True
+    return "/" in named or os.sep in named or Path(named).is_dir()
+
+
+def _restore(
+    terminal: Terminal,
+    workspace: "Workspace",
+    vault: "Vault",
+    identity: str,
+    paths: tuple[str, ...],
+    to: Path | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> int:
+    from holdfast.cli.progress import Bar
+    from holdfast.recovery.journals import make_way
+
     target = (to if to is not None else workspace.layout.root).absolute()
-    identity = vault.resolve(snapshot)
     home = workspace.layout.home
     paths = tuple(_named(path, home) for path in paths)
     if dry_run:
         plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
-        terminal.emit(_document(plan), lambda: _plan_text(plan))
+        terminal.emit(_document(plan), lambda: plan_text(plan))
         return 0 if plan.healthy else 1
     bar = Bar("Restore", terminal)
     with ExitStack() as stack:
 
         def ask(plan: "RestoreReport") -> None:
-            _ask(terminal, plan, yes=yes)
+            ask_to_replace(terminal, plan, yes=yes)
+            if target == workspace.layout.root:
+                make_way(vault, target, plan, workspace.quarantine)
             stack.enter_context(bar)
 
         report = vault.restore(
@@ -83,13 +167,13 @@ def restore(
     return 0 if report.healthy else 1
 
 
-def _ask(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
+def ask_to_replace(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> None:
     """Go on if nothing is replaced, or `yes`, or a person agrees; else `RefusedError`."""
     if not plan.replaced or yes:
         return
     newer = sum(step.newer for step in plan.plan)
     question = f"Replace {plan.replaced} files in {plan.target} ({newer} newer than the snapshot)?"
-    terminal.note(_plan_text(plan, only_replaced=True))
+    terminal.note(plan_text(plan, only_replaced=True))
     terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
 
 
@@ -104,7 +188,8 @@ def _document(report: "RestoreReport") -> dict[str, object]:
     return {"healthy": report.healthy, **msgspec.to_builtins(report)}
 
 
-def _plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+def plan_text(plan: "RestoreReport", *, only_replaced: bool = False) -> str:
+    """What a restore would do, for people."""
     steps = [s for s in plan.plan if not only_replaced or s.action in ("replace", "conflict")]
     lines = [
         f"{step.action:<9}{step.path}{'  (newer than the snapshot)' if step.newer else ''}"

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+from holdfast.cli.backup_destinations import rule_text
 from holdfast.cli.terminal import Terminal, command, readable_size
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
 
@@ -23,6 +24,7 @@ def _as_text(found: Status) -> str:
     for store in found.stores:
         if store.problem:
             lines += ["", f"{store.name}: {store.problem}"]
+    lines += ["", rule_text(found.rule)]
     for title, items in (("Unprotected", found.unprotected), ("Next", found.next)):
         if items:
             lines += ["", f"{title}:", *(f"  {item}" for item in items)]

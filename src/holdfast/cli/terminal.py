@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from holdfast.facade import Workspace
+    from holdfast.workspace.layout import Layout
 
 
 @dataclass(frozen=True)
@@ -26,21 +27,38 @@ class Terminal:
 
     json: bool
     folder: Path | None
+    settings: tuple[str, ...] = ()
     _scope: ExitStack = field(default_factory=ExitStack, compare=False)
 
-    def open(self) -> "Workspace":
+    def open(self, *, new_passphrase: bool = False) -> "Workspace":
         """The workspace this command works on; from here on what it destroys is an undo point.
 
-        Raises `NotFoundError`, `UnreadableError`.
+        A person at a terminal is asked for a passphrase that is needed; a new one twice. Raises
+        `NotFoundError`, `UnreadableError`.
         """
         from holdfast.durable import points
         from holdfast.facade import open_workspace
 
-        workspace = open_workspace(self.folder)
+        workspace = open_workspace(self.folder, self.settings)
         if points.current() is None:
             line = shlex.join(["holdfast", *sys.argv[1:]])
             self._scope.enter_context(workspace.point(line))
+        if sys.stdin is not None and sys.stdin.isatty():
+            workspace.ask_passphrase = lambda: str(
+                click.prompt(
+                    "Passphrase of the backups",
+                    hide_input=True,
+                    confirmation_prompt=new_passphrase,
+                    err=True,
+                )
+            )
         return workspace
+
+    def layout(self) -> "Layout":
+        """Where everything of that workspace lies; its settings are not read."""
+        from holdfast.workspace.layout import find_layout
+
+        return find_layout(self.folder)
 
     def run(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         """Call the command's function; its undo point ends with it."""
@@ -109,6 +127,13 @@ class Terminal:
 
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+_SET = click.option(
+    "--set",
+    "settings",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Another setting for this call only; see: holdfast config show",
+)
 _WORKSPACE = click.option(
     "-w",
     "--workspace",
@@ -121,7 +146,7 @@ _WORKSPACE = click.option(
 def command(
     group: click.Group | None, name: str, *, examples: Sequence[str]
 ) -> Callable[[Callable[..., Any]], click.Command]:
-    """Declare a command: adds ``--json`` and ``--workspace``, prints `examples` in its help.
+    """Declare a command: adds the options every command has, prints `examples` in its help.
 
     The function gets a `Terminal` first, then its own options. It returns the exit status, or None
     for 0.
@@ -129,10 +154,12 @@ def command(
 
     def declare(function: Callable[..., Any]) -> click.Command:
         @functools.wraps(function)
-        def call(as_json: bool, workspace: Path | None, **options: Any) -> Any:
-            return Terminal(as_json, workspace).run(function, options)
+        def call(
+            as_json: bool, workspace: Path | None, settings: tuple[str, ...], **options: Any
+        ) -> Any:
+            return Terminal(as_json, workspace, settings).run(function, options)
 
-        decorated = _JSON(_WORKSPACE(call))
+        decorated = _JSON(_WORKSPACE(_SET(call)))
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)
         made = click.command(name, epilog=epilog)(decorated)
         if group is not None:

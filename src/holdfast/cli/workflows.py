@@ -1,6 +1,7 @@
 """``holdfast workflows``: run, look at, resume, fork, signal and work off durable workflows."""
 
 import time
+from collections import Counter
 from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.workflows import Run, RunInfo, StepInfo, Workflow, Workflows
 
 _STATUS = click.Choice(["queued", "running", "waiting", "succeeded", "failed", "cancelled"])
+_SHOWN = 20  # runs that a prune names
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
@@ -197,43 +199,38 @@ def worker(terminal: Terminal, files: tuple[Path, ...], poll: float, threads: in
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:
-    """Delete finished runs and their steps. Unfinished ones stay.
+    """Delete finished runs and their steps, and show before which. Unfinished ones stay.
 
     A list of the runs with their steps' results goes to quarantine first, to be read with jq; the
-    runs themselves do not come back.
+    runs themselves do not come back. The children of a run that has not finished stay as well.
     """
     seconds = older_than * 86_400
-    if dry_run:
-        with terminal.open().workflows as engine:
-            doomed = [run.id for run in engine.prunable(older_than=seconds)]
-        document = {"dryRun": True, "wouldDelete": doomed}
-        terminal.emit(document, f"Would delete {len(doomed)} run(s) " + " ".join(doomed[:20]))
-        return
-    question = f"Delete the runs that finished more than {older_than:g} days ago for good?"
-    terminal.require_consent(question, yes=yes)
     workspace = terminal.open()
     with workspace.workflows as engine:
         began = time.monotonic()
-        entry = _keep_list(engine, workspace, seconds)
+        doomed = engine.prunable(older_than=seconds)
+        if dry_run or not doomed:
+            ids = [run.id for run in doomed]
+            terminal.emit({"dryRun": dry_run, "wouldDelete": ids}, lambda: _plan_of(doomed))
+            return
+        terminal.note(_plan_of(doomed))
+        terminal.require_consent("Delete them for good?", yes=yes)
+        entry = _keep_list(engine, workspace, doomed)
         # No run that came of age meanwhile, as it is not in the list.
         deleted = engine.prune(older_than=seconds + time.monotonic() - began + 0.001)
-    kept = f"; their list is in quarantine as {entry.id}" if entry else ""
     terminal.emit(
-        {"deleted": deleted, "quarantine": entry.id if entry else None},
-        f"Deleted {deleted} run(s){kept}",
+        {"deleted": deleted, "quarantine": entry.id},
+        f"Deleted {deleted} run(s); their list is in quarantine as {entry.id}",
     )
 
 
 def _keep_list(
-    engine: "Workflows", workspace: "Workspace", older_than: float
-) -> "QuarantineEntry | None":
+    engine: "Workflows", workspace: "Workspace", doomed: "Sequence[RunInfo]"
+) -> "QuarantineEntry":
     """Put what is known of the runs to be deleted in quarantine, as JSON Lines."""
     from holdfast.durable import points
     from holdfast.durable.journal import JournalWriter
 
-    doomed = engine.prunable(older_than=older_than)
-    if not doomed:
-        return None
     path = workspace.layout.state / "pruned-runs.jsonl"
     writer = JournalWriter(path, durability="power")
     try:
@@ -244,6 +241,17 @@ def _keep_list(
         writer.close()
     with points.unrecorded():  # putting the list back would undo nothing
         return workspace.quarantine.take(path, reason=f"list of {len(doomed)} pruned runs")
+
+
+def _plan_of(doomed: "Sequence[RunInfo]") -> str:
+    """What a prune deletes: how many of each workflow and status, and the newest of them."""
+    counts = Counter((run.name, run.status) for run in doomed)
+    lines = [f"Would delete {len(doomed)} run(s)"]
+    lines += [f"  {count:>6}  {name} {status}" for (name, status), count in sorted(counts.items())]
+    lines += [f"  {run.id}" for run in doomed[:_SHOWN]]
+    if len(doomed) > _SHOWN:
+        lines.append(f"  and {len(doomed) - _SHOWN} more")
+    return "\n".join(lines)
 
 
 def _workflow_of(target: str) -> "Workflow[..., Any]":

@@ -140,6 +140,11 @@ def convert(document: Document, schema: type[Schema]) -> Schema:
         raise _unreadable(f"{message} at {where}", document.path, at) from error
 
 
+def position_in(document: Document, path: positions.Path) -> positions.Position:
+    """Where `path` (keys and indexes from the root) stands; the beginning if it is not there."""
+    return _position(document.content, path)
+
+
 def _blame(data: Any, schema: Any, message: str) -> positions.Path:
     """The exact path that `message` speaks of; msgspec writes ``[...]`` for a dict's key.
 

@@ -17,13 +17,19 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from holdfast.durable import trees
+from holdfast.durable import reserve, trees
 from holdfast.durable.faults import fault_point
 from holdfast.durable.names import long_path
 from holdfast.durable.renames import rename_exclusively
 from holdfast.durable.renames import replace as replace
 from holdfast.durable.sharing import patiently
-from holdfast.errors import ConflictError, NotFoundError, storage_error, storage_errors
+from holdfast.errors import (
+    ConflictError,
+    NotFoundError,
+    StorageError,
+    storage_error,
+    storage_errors,
+)
 
 Durability = Literal["process", "power"]
 
@@ -59,9 +65,32 @@ def write_atomic(
     file gets exactly `mode`. With `exclusive` an existing file or link raises `ConflictError` and
     stays as it is. `check` is called right before the replacement; what it raises prevents it.
 
+    On a full disk a small file is written at the cost of the workspace's reserve (`reserve`).
+
     Raises `StorageError` when the disk refuses. The old content is then untouched, unless only
     the last step failed, the sync of the folder: then the new content is there, unacknowledged.
     """
+    try:
+        _write_atomic(path, data, durability, mode, exclusive, check)
+    except StorageError as error:
+        if len(data) > reserve.SMALL or not _is_full(error) or not reserve.spend(path):
+            raise
+        _write_atomic(path, data, durability, mode, exclusive, check)
+
+
+def _is_full(error: StorageError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _write_atomic(
+    path: Path,
+    data: bytes,
+    durability: Durability,
+    mode: int | None,
+    exclusive: bool,
+    check: Callable[[], object] | None,
+) -> None:
     temporary: Path | None = None
     try:
         target = long_path(path) if exclusive else _link_target(long_path(path))
@@ -89,6 +118,29 @@ def temporary_beside(target: Path) -> Path:
     """A fresh name beside `target` for what is not finished; `sweep_temporary` knows it."""
     # 40 characters are at most 160 bytes: the whole stays below the 255 of most file systems.
     return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+
+
+def link_over(source: Path, target: Path, *, only_if: Callable[[os.stat_result], bool]) -> bool:
+    """Give the file `source` the name `target` as well, over what bears it; returns whether it did.
+
+    Not where `only_if` says no of the file that was really linked, nor where the file system has
+    no hard links. The bytes are not copied: whoever writes in place changes them under both names.
+    Raises `StorageError`.
+    """
+    temporary = temporary_beside(long_path(target))
+    try:
+        os.link(_link_target(long_path(source)), temporary)
+    except OSError:
+        return False
+    try:
+        if not only_if(os.lstat(temporary)):
+            return False
+        replace(temporary, target)
+        return True
+    except OSError as error:
+        raise storage_error(error, target, "name the file") from error
+    finally:
+        _discard(temporary)
 
 
 def remove(path: Path) -> None:

@@ -74,11 +74,14 @@ class Quarantine:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def take(self, path: Path, *, reason: str) -> QuarantineEntry:
-        """Move the file, link or folder `path` into quarantine. Raises `NotFoundError`."""
+    def take(self, path: Path, *, reason: str, origin: Path | None = None) -> QuarantineEntry:
+        """Move the file, link or folder `path` into quarantine. Raises `NotFoundError`.
+
+        `origin` is where it goes back to, for a copy of what must stay in its place.
+        """
         if not os.path.lexists(long_path(path)):
             raise NotFoundError("there is nothing to move to quarantine", path=path)
-        entry = _new_entry(path, reason)
+        entry = _new_entry(origin or path, reason)
         folder = self.root / entry.id
         make_folder(folder, private=True)
         try:

@@ -47,6 +47,11 @@ class StagedFile:
                 os.utime(self._descriptor, ns=(mtime_ns, mtime_ns))
                 os.fchmod(self._descriptor, mode)
 
+    def complete(self) -> Path:
+        """Close the file and say where it is, for who reads it by its name; then `discard` it."""
+        self._close()
+        return self._path
+
     def publish(self, target: Path, *, durability: Durability = "power") -> None:
         """Give the file its name, on the same disk; what bears that name is replaced."""
         try:

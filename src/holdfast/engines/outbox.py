@@ -5,9 +5,8 @@ leads up to it; rooms that live in the same database add their writes instead of
 alone. This is how a message is put exactly when the step that put it is recorded.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable
+from contextvars import ContextVar, Token
 from typing import Any
 
 Write = Callable[[Any], None]
@@ -15,10 +14,12 @@ Write = Callable[[Any], None]
 
 
 class Outbox:
-    """The writes that wait for one transaction of the database that `url` names."""
+    """The writes that wait for one transaction of `database`, a `database_identity`."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    __slots__ = ("database", "writes")
+
+    def __init__(self, database: str) -> None:
+        self.database = database
         self.writes: list[Write] = []
 
     def add(self, write: Write) -> None:
@@ -34,18 +35,25 @@ class Outbox:
 _CURRENT: ContextVar[Outbox | None] = ContextVar("holdfast_outbox", default=None)
 
 
-def outbox_for(url: str) -> Outbox | None:
-    """The outbox that is open in this context, if it belongs to the database that `url` names."""
+def outbox_for(database: str) -> Outbox | None:
+    """The outbox that is open in this context, if it is of `database`, a `database_identity`."""
     outbox = _CURRENT.get()
-    return outbox if outbox is not None and outbox.url == url else None
+    if outbox is None or not database:
+        return None
+    return outbox if outbox.database == database else None
 
 
-@contextmanager
-def open_outbox(url: str) -> Iterator[Outbox]:
-    """An outbox for the database that `url` names, open in the body and what the body calls."""
-    outbox = Outbox(url)
-    token = _CURRENT.set(outbox)
-    try:
-        yield outbox
-    finally:
-        _CURRENT.reset(token)
+class open_outbox:  # noqa: N801 - used as a function: with open_outbox(identity) as outbox: …
+    """An outbox for `database`, open in the body and in what it calls; ``""`` is nobody's."""
+
+    __slots__ = ("_outbox", "_token")
+
+    def __init__(self, database: str) -> None:
+        self._outbox = Outbox(database)
+
+    def __enter__(self) -> Outbox:
+        self._token: Token[Outbox | None] = _CURRENT.set(self._outbox)
+        return self._outbox
+
+    def __exit__(self, *_: object) -> None:
+        _CURRENT.reset(self._token)

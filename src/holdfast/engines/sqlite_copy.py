@@ -27,7 +27,7 @@ def copy_database(source: Path, target: Path, *, timeout: float = 5.0) -> None:
     """
     with (
         sqlite_errors(source),
-        closing(_connect(source, "mode=ro", timeout)) as origin,
+        closing(connect(source, "mode=ro", timeout)) as origin,
         closing(sqlite3.connect(long_path(target))) as copy,
     ):
         copy.execute("PRAGMA journal_mode=OFF")
@@ -64,11 +64,12 @@ def check_database(path: Path) -> None:
 
     Raises `UnreadableError` (no database), `CorruptError`, `StorageError`.
     """
-    with sqlite_errors(path), closing(_connect(path, "immutable=1", 0.0)) as connection:
+    with sqlite_errors(path), closing(connect(path, "immutable=1", 0.0)) as connection:
         connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
 
 
-def _connect(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+def connect(path: Path, how: str, timeout: float) -> sqlite3.Connection:
+    """A connection to an existing database; `how` is a parameter of SQLite's addresses."""
     # SQLite's addresses cannot spell the form that Windows has for long paths.
     plain = path.absolute().as_posix().removeprefix("//?/")
     address = quote(os.fsencode(plain), safe="/:").lstrip("/")

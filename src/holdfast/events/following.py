@@ -2,14 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 from holdfast.durable.faults import fault_point
 from holdfast.errors import ConflictError, UsageError
 from holdfast.events.event import Event, Shapes
-from holdfast.events.store import EventStore, State, StoredEvent
+from holdfast.events.store import Bell, EventStore, Ringing, State, StoredEvent
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at a quiet log
 
 _PAGE = 500  # events that are in memory at a time
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at a quiet log
+_LOOK_AT_STOP = 0.25  # seconds between two looks when the engine tells of appends
+
+Stop = Callable[[], bool]
 
 
 def follow(
@@ -20,16 +25,16 @@ def follow(
     after: int,
     types: frozenset[str] | None,
     wait: float | None,
-    stop: Callable[[], bool] | None,
+    stop: Stop | None,
 ) -> Iterator[Event]:
     """The events beyond `after`; see `EventLog.follow`."""
 
-    cursor = _Cursor(store, stream, types, after)
-    while rows := cursor.next_page(wait, stop):
-        for event in shapes.events(rows):
-            if stop is not None and stop():
-                return
-            yield event
+    with closing(Cursor(store, stream, types, after)) as cursor:
+        while rows := cursor.next_page(wait, stop):
+            for event in shapes.events(rows):
+                if stop is not None and stop():
+                    return
+                yield event
 
 
 def subscribe(
@@ -39,15 +44,15 @@ def subscribe(
     *,
     types: frozenset[str] | None,
     wait: float | None,
-    stop: Callable[[], bool] | None,
+    stop: Stop | None,
     batch: int,
 ) -> Iterator[Event]:
     """The events that the subscription has not handled; see `EventLog.subscribe`."""
     if batch < 1:
         raise UsageError("a batch has at least 1 event")
-    place = _Place(store, name)
+    place = Place(store, name)
     handled = place.stored or 0
-    cursor = _Cursor(store, None, types, handled)
+    cursor = Cursor(store, None, types, handled)
     try:
         while rows := cursor.next_page(wait, stop):
             for number, event in enumerate(shapes.events(rows), start=1):
@@ -61,10 +66,11 @@ def subscribe(
             place.store(handled)
         handled = cursor.after  # also beyond events of other types
     finally:
+        cursor.close()
         place.store(handled)
 
 
-class _Place:
+class Place:
     """The stored position of a subscription; it moves only from where this reader has left it."""
 
     def __init__(self, store: EventStore, name: str) -> None:
@@ -87,7 +93,7 @@ class _Place:
         fault_point("events.position.stored")
 
 
-class _Cursor:
+class Cursor:
     """Pages of events, each beyond the one before."""
 
     def __init__(
@@ -97,22 +103,36 @@ class _Cursor:
         self._stream = stream
         self._types = types
         self.after = after
+        self._bell: Bell | None = None
 
-    def next_page(self, wait: float | None, stop: Callable[[], bool] | None) -> list[StoredEvent]:
+    def close(self) -> None:
+        if self._bell is not None:
+            self._bell.close()
+
+    def next_page(self, wait: float | None, stop: Stop | None) -> list[StoredEvent]:
         """Events as soon as there are some; none when `wait` is over or `stop` says so."""
         deadline = None if wait is None else time.monotonic() + wait
-        pause = _FIRST_PAUSE
+        pause = FIRST_PAUSE
         while stop is None or not stop():
-            if rows := self._look():
+            if rows := self.look():
                 return rows
-            left = _LONGEST_PAUSE if deadline is None else deadline - time.monotonic()
+            left = _LOOK_AT_STOP if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 break
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            self._sleep(pause, left)
+            pause = min(pause * 2, LONGEST_PAUSE)
         return []
 
-    def _look(self) -> list[StoredEvent]:
+    def _sleep(self, pause: float, most: float) -> None:
+        """Let `pause` go by, or as long as the engine would tell of something new."""
+        if self._bell is None and isinstance(self._store, Ringing):
+            self._bell = self._store.bell()
+        if self._bell is None:
+            time.sleep(min(pause, most))
+        else:
+            self._bell.wait(min(most, _LOOK_AT_STOP))
+
+    def look(self) -> list[StoredEvent]:
         """A page; what the types leave out is passed over once and not looked at again."""
         store, stream = self._store, self._stream
         while (end := store.head() if stream is None else store.version(stream)) > self.after:

@@ -6,14 +6,16 @@ misses none and sees them in one order, however many append at once.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from holdfast.context import current_task_id
+from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.errors import ConflictError, UsageError
+from holdfast.events import awaiting
 from holdfast.events.aggregates import Aggregate, load_aggregate
 from holdfast.events.archives import Archive, archive_of, archive_stream, read_archive, unarchive
 from holdfast.events.event import Envelope, Event, Shapes, Upcaster, check_name, check_names, encode
@@ -26,6 +28,14 @@ T = TypeVar("T")
 Expected = int | Literal["any", "new"] | None
 
 _PAGE = 1000  # events or streams that are in memory at a time
+
+
+class AppendOptions(TypedDict, total=False):
+    """The options of `EventLog.append`."""
+
+    expect: Expected
+    metadata: dict[str, Any] | None
+    key: str | None
 
 
 class EventLog:
@@ -177,6 +187,80 @@ class EventLog:
             self._store, self._shapes, name, types=wanted, wait=wait, stop=stop, batch=batch
         )
 
+    async def aappend(
+        self,
+        stream: str,
+        type: str,  # noqa: A002
+        data: Any = None,
+        **options: Unpack[AppendOptions],
+    ) -> Appended:
+        """`append`, from asyncio."""
+        return await awaiting.in_thread(self.append, stream, type, data, **options)
+
+    async def aappend_many(
+        self,
+        stream: str,
+        events: Iterable[tuple[str, Any]],
+        *,
+        expect: Expected = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> Appended:
+        """`append_many`, from asyncio."""
+        every = list(events)
+        return await awaiting.in_thread(
+            self.append_many, stream, every, expect=expect, metadata=metadata
+        )
+
+    def aread(
+        self,
+        stream: str | None = None,
+        *,
+        from_: int = 1,
+        limit: int | None = None,
+        types: Iterable[str] | None = None,
+        archived: bool = False,
+    ) -> AsyncGenerator[Event, None]:
+        """`read`, from asyncio."""
+        return awaiting.pages(
+            self.read(stream, from_=from_, limit=limit, types=types, archived=archived)
+        )
+
+    def afollow(
+        self,
+        stream: str | None = None,
+        *,
+        from_: int = 1,
+        types: Iterable[str] | None = None,
+        wait: float | None = None,
+        stop: Callable[[], bool] | None = None,
+    ) -> AsyncGenerator[Event, None]:
+        """`follow`, from asyncio; it looks for new events 20 times a second, on every engine."""
+        if stream is not None:
+            check_name(stream, "stream name")
+        wanted = check_names(types, "event type")
+        return awaiting.follow(
+            self._store, self._shapes, stream, after=from_ - 1, types=wanted, wait=wait, stop=stop
+        )
+
+    def asubscribe(
+        self,
+        name: str,
+        *,
+        types: Iterable[str] | None = None,
+        wait: float | None = None,
+        stop: Callable[[], bool] | None = None,
+        batch: int = 100,
+    ) -> AsyncGenerator[Event, None]:
+        """`subscribe`, from asyncio.
+
+        Use `contextlib.aclosing` to have the position stored at once when the loop is left early.
+        """
+        check_name(name, "subscription name")
+        wanted = check_names(types, "event type")
+        return awaiting.subscribe(
+            self._store, self._shapes, name, types=wanted, wait=wait, stop=stop, batch=batch
+        )
+
     def subscriptions(self) -> dict[str, int]:
         """Every subscription and the position it has handled."""
         return self._store.states("subscription")
@@ -302,7 +386,9 @@ class EventLog:
     ) -> Appended:
         check_name(stream, "stream name")
         expected = _version_of(expect)
+        fault_point("events.append")
         appended = self._store.append(stream, events, expect=expected, key=key)
+        fault_point("events.appended")
         if appended is None:
             raise self._conflict(stream, expected)
         return appended

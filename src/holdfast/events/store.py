@@ -9,7 +9,7 @@ on from the highest position it saw misses none, however many write at once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 StoredEvent = tuple[int, str, int, str, bytes]
 """An event as the engine holds it: position, stream, version, type, body."""
@@ -43,6 +43,30 @@ class Stream(NamedTuple):
 
     name: str
     version: int
+
+
+class Bell(Protocol):
+    """Rings when something may have been appended. Used by one thread at a time."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when something was appended since the last call, after `seconds` at the latest.
+
+        It may also return for nothing.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of what it listens with."""
+        ...
+
+
+@runtime_checkable
+class Ringing(Protocol):
+    """What an engine may have besides: it tells of appends, so that readers need not ask again."""
+
+    def bell(self) -> Bell:
+        """A new one, for one reader."""
+        ...
 
 
 class EventStore(Protocol):

@@ -8,7 +8,8 @@
     #  "message":"Task completed","task_id":"workflow-123:task-456","pages":12}
 
 `lines` the format · `logger` writing · `files` the shared file, rotation · `rotation` compression
-and retention · `places` which folder · `handler` the standard library's loggers · `reading` search.
+and retention · `places` which folder · `redaction` known secrets · `handler`, `structlog` other
+libraries' loggers · `reading` search.
 """
 
 from importlib import import_module
@@ -22,16 +23,21 @@ if TYPE_CHECKING:
     from holdfast.logs.reading import Record as Record
     from holdfast.logs.reading import Search as Search
     from holdfast.logs.reading import search as search
+    from holdfast.logs.redaction import redact as redact
+    from holdfast.logs.structlog import HoldfastProcessor as HoldfastProcessor
 
 _LATE = {
     "HoldfastHandler": "holdfast.logs.handler",
+    "HoldfastProcessor": "holdfast.logs.structlog",
     "Record": "holdfast.logs.reading",
     "Search": "holdfast.logs.reading",
+    "redact": "holdfast.logs.redaction",
     "search": "holdfast.logs.reading",
 }
 
 __all__ = [
     "HoldfastHandler",
+    "HoldfastProcessor",
     "Logger",
     "Record",
     "Rotation",
@@ -39,6 +45,7 @@ __all__ = [
     "close_loggers",
     "get_logger",
     "log_context",
+    "redact",
     "search",
     "use_directory",
 ]

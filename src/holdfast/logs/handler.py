@@ -1,12 +1,11 @@
 """The standard library's loggers, written into the same files."""
 
 import logging
-import traceback
 from pathlib import Path
 from typing import Any
 
 from holdfast.logs.files import Rotation
-from holdfast.logs.logger import get_logger
+from holdfast.logs.logger import exception_keys, get_logger
 
 _ORDINARY = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -57,9 +56,4 @@ def _level(number: int) -> str:
 def _exception_keys(record: logging.LogRecord) -> dict[str, Any]:
     if not record.exc_info or record.exc_info[1] is None:
         return {}
-    error = record.exc_info[1]
-    return {
-        "error_type": type(error).__qualname__,
-        "error": str(error),
-        "traceback": "".join(traceback.format_exception(error)),
-    }
+    return exception_keys(record.exc_info[1])

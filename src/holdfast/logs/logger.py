@@ -27,6 +27,7 @@ from holdfast.logs.lines import (
     level_part,
     text_of,
 )
+from holdfast.logs.redaction import redacted
 
 _context: ContextVar[dict[str, Any] | None] = ContextVar("holdfast_log_context", default=None)
 
@@ -113,7 +114,7 @@ class Logger:
             fields.update(self._bound)
         if keys:
             fields.update(free_keys(keys) if clashes(keys) else keys)
-        body = encode_fields(fields)
+        body = redacted(encode_fields(fields))
         micros = now // 1000 % 1_000_000
         line = b"%b%06d%b%b\n" % (start, micros, self._parts[level], body[1:])
         self._file.append(line, second)
@@ -121,11 +122,15 @@ class Logger:
 
 def _handled_exception() -> dict[str, str]:
     import sys
-    import traceback
 
     error = sys.exception()
-    if error is None:
-        return {}
+    return {} if error is None else exception_keys(error)
+
+
+def exception_keys(error: BaseException) -> dict[str, str]:
+    """What a line says of an exception."""
+    import traceback
+
     return {
         "error_type": type(error).__qualname__,
         "error": text_of(error),

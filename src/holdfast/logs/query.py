@@ -20,6 +20,10 @@ _SPECIAL_IN_JSON = re.compile(r"[^ -~]|[\"\\/<>&'+]")
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "task_id"))
 
 
+Needed = tuple[bytes, ...]
+"""Texts of which a line must contain at least one."""
+
+
 @dataclass(frozen=True)
 class Query:
     """The conditions of a search; all must hold. See `holdfast.logs.search`."""
@@ -71,22 +75,23 @@ class Query:
         """A whole file or block whose times are all after this holds nothing of interest."""
         return b"" if self.until is None else _shifted(self.until, _SLACK)
 
-    def rejects_unparsed(self, file_component: str) -> list[re.Pattern[bytes]]:
-        """Byte patterns that each wanted line of the file must contain."""
-        patterns = []
+    def needed(self, file_component: str) -> list[Needed]:
+        """For each condition that bytes can tell: the texts of which a wanted line has one.
+
+        So it is for lines that begin as ours do, whose levels are in capitals.
+        """
+        needed: list[Needed] = []
         if self.levels is not None and len(self.levels) < len(LEVELS):
-            names = "|".join(sorted(self.levels))
-            patterns.append(re.compile(rf'"(?i:{names})"'.encode()))
+            needed.append(tuple(f'"level":"{name}"'.encode() for name in sorted(self.levels)))
         if self.task is not None and not _SPECIAL_IN_JSON.search(self.task):
-            patterns.append(re.compile(re.escape(f'"{self.task}').encode()))
-        plain = self.grep is not None and re.escape(self.grep) == self.grep
+            needed.append((f'"{self.task}'.encode(),))
+        plain = self.grep is not None and re.escape(self.grep).replace("\\ ", " ") == self.grep
         if self.grep and plain and not _SPECIAL_IN_JSON.search(self.grep):
-            patterns.append(re.compile(self.grep.encode()))
+            needed.append((self.grep.encode(),))
         by_name = self.components and not any(map(_glob, self.components))
         if by_name and not self._names(file_component):
-            names = "|".join(re.escape(name) for name in self.components)
-            patterns.append(re.compile(f'"(?:{names})"'.encode()))
-        return patterns
+            needed.append(tuple(f'"{name}"'.encode() for name in self.components))
+        return needed
 
     def wants(self, key: str, data: dict[str, Any], file_component: str) -> bool:
         """Whether the parsed line `data`, of the time `key`, meets all conditions."""
@@ -98,7 +103,7 @@ class Query:
             self._names(file_component) or self._names(str(data.get("component")))
         ):
             return False
-        if self.task is not None and not _belongs(data.get("task_id"), self.task):
+        if self.task is not None and not belongs(data.get("task_id"), self.task):
             return False
         return self.pattern is None or _holds(self.pattern, data)
 
@@ -110,7 +115,7 @@ def _glob(name: str) -> bool:
     return any(sign in name for sign in "*?[") or _SPECIAL_IN_JSON.search(name) is not None
 
 
-def _belongs(task_id: Any, wanted: str) -> bool:
+def belongs(task_id: Any, wanted: str) -> bool:
     """Whether `task_id` is `wanted` or a step of the run `wanted`."""
     return isinstance(task_id, str) and (task_id == wanted or task_id.startswith(f"{wanted}:"))
 

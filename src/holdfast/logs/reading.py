@@ -2,7 +2,7 @@
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from holdfast.logs.lines import START, key_of, sort_key
-from holdfast.logs.query import Query
+from holdfast.logs.query import Needed, Query
 from holdfast.logs.sources import DamagedFileError, Source, open_sources, starts_like_ours
 
+_PROBE = 1 << 16  # bytes of a block that tell how rare a text is
 # So many lines of one file are held back to put those right that were overtaken.
 _REORDERED = 1024
 
@@ -92,14 +93,14 @@ class Search:
 
     def records_of(self, block: bytes, path: Path, component: str) -> Iterator[Record]:
         """The wanted records among the whole lines of `block`."""
-        needed = self.query.rejects_unparsed(component)
-        lines = block.split(b"\n")
-        sound = _all_sound(block, len(lines))
+        needed = self.query.needed(component)
+        sound = _all_sound(block)
+        if needed and sound:
+            lines: Iterable[bytes] = _lines_with(block, needed)
+        else:
+            lines = filter(None, block.split(b"\n"))
         for line in lines:
-            if not line:
-                continue
-            likely = all(pattern.search(line) for pattern in needed)
-            if not likely and (sound or (starts_like_ours(line) and line.count(START) == 1)):
+            if not sound and _is_one_of_ours(line) and not _has_all(line, needed):
                 continue
             for key, data, exact in self._parsed(line, path):
                 if self.query.wants(key, data, component):
@@ -177,12 +178,43 @@ def _by_key(record: Record) -> str:
     return record.key
 
 
-def _all_sound(block: bytes, parts: int) -> bool:
+def _all_sound(block: bytes) -> bool:
     """Whether each line looks like one of ours, without looking at each."""
-    lines = parts - 1 if block.endswith(b"\n") else parts
-    joints = block.count(b"}\n" + START)
-    ends = starts_like_ours(block.rstrip(b"\n"))
-    return ends and joints == lines - 1 and block.count(START) == lines
+    if not (block.startswith(START) and block.endswith((b"}\n", b"}"))):
+        return False
+    lines = block.count(b"\n") + (not block.endswith(b"\n"))
+    return block.count(b"}\n" + START) == lines - 1
+
+
+def _lines_with(block: bytes, needed: Sequence[Needed]) -> Iterator[bytes]:
+    """The lines of `block` that have one text of each of `needed`, in order.
+
+    The rarest texts are looked for in the whole block, the others in the lines found.
+    """
+    probe = block[:_PROBE]
+    rarest, *others = sorted(needed, key=lambda texts: sum(map(probe.count, texts)))
+    for start in sorted({start for text in rarest for start in _starts_with(block, text)}):
+        end = block.find(b"\n", start)
+        line = block[start : end if end >= 0 else len(block)]
+        if _has_all(line, others):
+            yield line
+
+
+def _has_all(line: bytes, needed: Sequence[Needed]) -> bool:
+    return all(any(text in line for text in texts) for texts in needed)
+
+
+def _is_one_of_ours(line: bytes) -> bool:
+    return starts_like_ours(line) and line.count(START) == 1
+
+
+def _starts_with(block: bytes, text: bytes) -> Iterator[int]:
+    """Where the lines of `block` begin that contain `text`."""
+    at = block.find(text)
+    while at >= 0:
+        yield block.rfind(b"\n", 0, at) + 1
+        end = block.find(b"\n", at)
+        at = block.find(text, end) if end >= 0 else -1
 
 
 def _parse(line: bytes) -> tuple[str, dict[str, Any]] | None:

@@ -79,8 +79,26 @@ class Source:
             start = self._skip_earlier(since)
         if until and self.descriptor >= 0:
             end = self._skip_later(until, start)
+        yield from self._whole_lines(start, end) if self.descriptor >= 0 else self._unpacked_lines()
+
+    def _whole_lines(self, start: int, end: int) -> Iterator[bytes]:
+        """Blocks that begin where a line does, so that none has to be put together."""
+        size = _BLOCK
+        while start < end:
+            piece = read_at(self.descriptor, min(size, end - start), start)
+            cut = piece.rfind(b"\n") + 1
+            if cut:
+                yield piece[:cut]
+                start, size = start + cut, _BLOCK
+            elif start + len(piece) >= end or len(piece) < size:
+                yield piece  # the last line, or what is left of a file cut short meanwhile
+                return
+            else:
+                size *= 2  # a line longer than that
+
+    def _unpacked_lines(self) -> Iterator[bytes]:
         rest: list[bytes] = []
-        for piece in self._pieces(start, end, _BLOCK):
+        for piece in _unpack(self.path, _BLOCK):
             cut = piece.rfind(b"\n") + 1
             if not cut:
                 rest.append(piece)

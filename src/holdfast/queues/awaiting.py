@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from holdfast.errors import ConflictError, FullError
-from holdfast.queues.consuming import LEFT, Stop
+from holdfast.queues.bells import Ear
+from holdfast.queues.consuming import LEFT, LOOK_AT_STOP, Stop
 
 if TYPE_CHECKING:
-    from asyncio import Future
+    from asyncio import AbstractEventLoop, Event, Future
 
     from holdfast.queues.message import Message
     from holdfast.queues.queue import Queue
@@ -49,14 +50,31 @@ async def take(
     import asyncio
 
     deadline = None if wait is None else time.monotonic() + wait
-    pause = _FIRST_PAUSE
-    while stop is None or not stop():
-        taken = await _take_now(queue, most, lease)
-        if taken or (deadline is not None and time.monotonic() >= deadline):
-            return taken
-        await asyncio.sleep(pause)
-        pause = min(pause * 2, _LONGEST_PAUSE)
-    return []
+    taken: list[Message] = []
+    if wait == 0 and (stop is None or not stop()):
+        return await _take_now(queue, most, lease)
+    rung, loop = asyncio.Event(), asyncio.get_running_loop()
+    ear = Ear(lambda: _wake(loop, rung))
+    patience = queue.patience()
+    with queue.bell.heard_by(ear):
+        while stop is None or not stop():
+            taken = await _take_now(queue, most, lease)
+            if taken or (deadline is not None and time.monotonic() >= deadline):
+                break
+            left = LOOK_AT_STOP if deadline is None else deadline - time.monotonic()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(await in_thread(patience.seconds), left)):
+                    await rung.wait()
+            rung.clear()
+            ear.ready()
+    if not taken and ear.rung:  # woken, and gone without a look: it is another's turn
+        queue.bell.ring()
+    return taken
+
+
+def _wake(loop: "AbstractEventLoop", rung: "Event") -> None:
+    with suppress(RuntimeError):  # the loop was closed meanwhile
+        loop.call_soon_threadsafe(rung.set)
 
 
 async def _take_now(queue: "Queue", most: int, lease: float | None) -> list["Message"]:

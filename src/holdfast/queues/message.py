@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 class Envelope(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """What Holdfast puts around a body.
 
-    The task it belongs to, the sender's headers, and when it expires (seconds of the epoch).
+    The task it belongs to, the sender's headers, and when it expires (seconds of the epoch). In a
+    subscription also its position in the topic's log, and when it was put there.
     """
 
     body: Any
     task: str | None = None
     headers: dict[str, str] | None = None
     expires: float | None = None
+    position: int | None = None
+    put: float | None = None
 
 
 class Desk(Protocol):
@@ -49,11 +52,13 @@ class Message:
         for message in jobs.take(10):
             with message:
                 work(message.body)
+
+    `position` is its place in a topic's log, None when it was put to a queue.
     """
 
     __slots__ = (
         "_desk", "_task", "attempts", "body", "enqueued_at", "expires_at", "headers", "id",
-        "reason", "receipt", "settled", "task_id",
+        "position", "reason", "receipt", "settled", "task_id",
     )  # fmt: skip
 
     def __init__(self, stored: StoredMessage, envelope: Envelope, desk: Desk) -> None:
@@ -63,7 +68,8 @@ class Message:
         self.headers: dict[str, str] = envelope.headers or {}
         self.expires_at = envelope.expires
         self.attempts = stored.attempts
-        self.enqueued_at = stored.enqueued_at
+        self.position = envelope.position
+        self.enqueued_at = stored.enqueued_at if envelope.put is None else envelope.put
         self.receipt = stored.receipt
         self.reason = stored.reason
         self.settled = False
@@ -124,8 +130,10 @@ class Message:
 
     def as_dict(self) -> dict[str, Any]:
         """The message as the command prints it."""
+        place = {} if self.position is None else {"position": self.position}
         return {
             "id": self.id,
+            **place,
             "body": self.body,
             "attempts": self.attempts,
             "enqueuedAt": self.enqueued_at,

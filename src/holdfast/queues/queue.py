@@ -6,30 +6,28 @@ A taker that dies or forgets loses its lease, and the message is given to anothe
 """
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, Self, TypedDict, Unpack
 
-import msgspec
-
-from holdfast.context import current_task_id
 from holdfast.durable.files import Durability
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import outbox_for
 from holdfast.errors import ConflictError, FullError, UsageError
 from holdfast.queues import awaiting
 from holdfast.queues.awaiting import put_when_there_is_room
+from holdfast.queues.bells import bell_of
+from holdfast.queues.bodies import new_message, payload_of, positive
 from holdfast.queues.consuming import consume
-from holdfast.queues.message import Envelope, Message, messages_of
+from holdfast.queues.message import Message, messages_of
 from holdfast.queues.opening import open_store
+from holdfast.queues.patience import Patience
 from holdfast.queues.rates import Allowance, Rate
 from holdfast.queues.retries import Backoff
-from holdfast.queues.store import NewMessage, QueueStore, Stats, StoredMessage
+from holdfast.queues.store import NewMessage, QueueStore, Stats, StoredMessage, transactional
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  # seconds between two looks at an empty queue
-
-_PRIORITIES = 2**31
-
-_encode = msgspec.json.Encoder().encode
 
 
 class PutOptions(TypedDict, total=False):
@@ -42,6 +40,16 @@ class PutOptions(TypedDict, total=False):
     ttl: float | None
     headers: Mapping[str, str] | None
     wait: float
+
+
+class QueueOptions(TypedDict, total=False):
+    """What can be chosen for each object of a queue or a subscription; see `Queue`."""
+
+    lease: float
+    max_attempts: int
+    backoff: Backoff | None
+    rate: Rate | None
+    on_expiry: Literal["dead", "forget"]
 
 
 class Queue:
@@ -85,7 +93,8 @@ class Queue:
             raise UsageError("max_attempts must be at least 1")
         self.name = name
         self.url = url
-        self.lease = _positive(lease, "lease")
+        self._database = database_identity(url)
+        self.lease = positive(lease, "lease")
         self.max_attempts = max_attempts
         self.backoff = backoff
         if max_size is not None and max_size < 1:
@@ -97,6 +106,7 @@ class Queue:
         self._allowance = None if rate is None else Allowance(rate)
         self._clock = clock
         self._store = store if store is not None else open_store(url, name, durability)
+        self.bell = bell_of(url, name)
 
     def put(
         self,
@@ -120,15 +130,23 @@ class Queue:
 
         When the queue is full, waits up to `wait` seconds for room. Raises `FullError` then,
         `UsageError` for a body that is no JSON, `StorageError` when the disk refuses.
+
+        Inside an open outbox of the same database (a step of a workflow that lives there), the
+        message is put exactly when the outbox's transaction commits.
         """
-        if not -_PRIORITIES <= priority <= _PRIORITIES:
-            raise UsageError(f"a priority is a number from -{_PRIORITIES} to {_PRIORITIES}")
         now = self._clock()
-        expires = None if ttl is None else now + _positive(ttl, "ttl")
-        payload = _payload(body, "the body", dict(headers) if headers else None, expires)
+        message = new_message(
+            body,
+            now,
+            delay=delay,
+            priority=priority,
+            key=key,
+            group=group,
+            ttl=ttl,
+            headers=headers,
+        )
         self._room_for(1, wait)
-        due = now + delay if delay > 0 else 0.0
-        return self._store.put((NewMessage(payload, priority, due, key, group),), now)[0]
+        return self._put((message,), now)[0]
 
     def put_many(self, bodies: Iterable[Any], *, wait: float = 0.0) -> list[str]:
         """Put messages in order and return their ids; much faster than one by one.
@@ -137,10 +155,10 @@ class Queue:
         `FullError` after `wait` seconds). A crash meanwhile may have put the first few.
         """
         messages = [
-            NewMessage(_payload(body, f"body {number}")) for number, body in enumerate(bodies)
+            NewMessage(payload_of(body, f"body {number}")) for number, body in enumerate(bodies)
         ]
         self._room_for(len(messages), wait)
-        return self._store.put(messages, self._clock())
+        return self._put(messages, self._clock())
 
     def take(
         self,
@@ -153,16 +171,19 @@ class Queue:
 
         An empty list when there is none, the queue is paused, or the rate is used up.
         """
-        seconds = self.lease if lease is None else _positive(lease, "lease")
+        seconds = self.lease if lease is None else positive(lease, "lease")
+        taken = self._take(max, seconds)
+        if taken or wait <= 0:
+            return taken
         deadline = time.monotonic() + wait
-        pause = _FIRST_PAUSE
-        while True:
-            taken = self._take(max, seconds)
-            left = deadline - time.monotonic() if wait > 0 and not taken else 0.0
-            if taken or left <= 0:
-                return taken
-            time.sleep(min(pause, left))
-            pause = min(pause * 2, _LONGEST_PAUSE)
+        with self.bell.ear() as ear:
+            patience = self.patience()
+            while True:
+                taken = self._take(max, seconds)
+                left = deadline - time.monotonic()
+                if taken or left <= 0:
+                    return taken
+                ear.wait(min(patience.seconds(), left))
 
     def consume(
         self,
@@ -192,7 +213,7 @@ class Queue:
         """
         if prefetch < 1:
             raise UsageError("prefetch must be at least 1")
-        seconds = self.lease if lease is None else _positive(lease, "lease")
+        seconds = self.lease if lease is None else positive(lease, "lease")
         return consume(self, lease=seconds, wait=wait, stop=stop, prefetch=prefetch)
 
     def work(
@@ -214,7 +235,7 @@ class Queue:
         """
         if concurrency < 1:
             raise UsageError("concurrency must be at least 1")
-        seconds = self.lease if lease is None else _positive(lease, "lease")
+        seconds = self.lease if lease is None else positive(lease, "lease")
         from holdfast.queues.working import Workers
 
         return Workers(
@@ -260,9 +281,15 @@ class Queue:
         """The work is done: forget these messages (all, or none when one receipt is stale).
 
         Raises `ConflictError` for a stale receipt: its lease ran out and the message was given to
-        another, or it is settled already.
+        another, or it is settled already. Inside an open outbox of the same database they are
+        forgotten exactly when its transaction commits; a stale receipt then fails the transaction.
         """
-        self._store.ack(receipts, self._clock())
+        now = self._clock()
+        outbox = outbox_for(self._database)
+        if outbox is not None and (store := transactional(self._store)) is not None:
+            outbox.add(lambda connection: store.ack_on(connection, receipts, now))
+            return
+        self._store.ack(receipts, now)
 
     def nack(self, receipt: str, *, delay: float = 0.0, reason: str | None = None) -> None:
         """Give a message back, to be taken again in `delay` seconds.
@@ -272,6 +299,7 @@ class Queue:
         """
         now = self._clock()
         self._store.nack(receipt, now + delay if delay > 0 else 0.0, reason, self.max_attempts, now)
+        self.bell.ring()
 
     def retry_delay(self, attempts: int) -> float:
         """How many seconds a message stays away after failing for the `attempts`-th time."""
@@ -283,10 +311,11 @@ class Queue:
         A stale receipt is passed over: that message is somebody else's by now.
         """
         self._store.release(receipts, self._clock())
+        self.bell.ring(len(receipts))
 
     def extend(self, receipt: str, seconds: float) -> None:
         """Let the lease end `seconds` from now (a heartbeat). Raises `ConflictError`."""
-        self._store.extend(receipt, _positive(seconds, "extension"), self._clock())
+        self._store.extend(receipt, positive(seconds, "extension"), self._clock())
 
     def peek(self, n: int = 1) -> list[Message]:
         """The next `n` messages, without taking them."""
@@ -301,7 +330,9 @@ class Queue:
 
         Raises `NotFoundError` for an id that is not dead; nothing is changed then.
         """
-        return self._store.requeue(None if ids is None else list(ids), self._clock())
+        count = self._store.requeue(None if ids is None else list(ids), self._clock())
+        self.bell.ring(count)
+        return count
 
     def purge(self, *, keep: Callable[[Iterator[Message]], None] | None = None) -> int:
         """Forget every message, leased and dead ones too; returns how many.
@@ -322,6 +353,11 @@ class Queue:
     def resume(self) -> None:
         """Give messages out again."""
         self._store.pause(False)
+        self.bell.ring_all()
+
+    def patience(self) -> Patience:
+        """How long a taker that finds nothing may sleep, again and again."""
+        return Patience(self._store, self._clock, timed=self._allowance is not None)
 
     def depth(self, limit: int) -> int:
         """How many messages wait or are leased, counted up to `limit`; cheap for small limits."""
@@ -335,7 +371,7 @@ class Queue:
         """Let go of the files; leased messages stay leased."""
         self._store.close()
 
-    def __enter__(self) -> "Queue":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -345,6 +381,16 @@ class Queue:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    def _put(self, messages: Sequence[NewMessage], now: float) -> list[str]:
+        outbox = outbox_for(self._database)
+        if outbox is not None and (store := transactional(self._store)) is not None:
+            ids, fresh = store.reserve(messages)
+            outbox.add(lambda connection: store.put_on(connection, fresh, now))
+            return ids
+        ids = self._store.put(messages, now)
+        self.bell.ring(len(messages))
+        return ids
 
     def _room_for(self, count: int, wait: float) -> None:
         """Return once the queue may take `count` more; see `put`."""
@@ -389,39 +435,3 @@ class Queue:
                     self._store.ack((message.receipt,), now)
                 else:
                     self._store.nack(message.receipt, 0.0, "expired", 0, now)
-
-
-def _payload(
-    body: Any, what: str, headers: dict[str, str] | None = None, expires: float | None = None
-) -> bytes:
-    try:
-        return _encode(Envelope(body, current_task_id(), headers, expires))
-    except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise UsageError(
-            f"{what} is no JSON value: {_first_problem(body, '')}",
-            hint="put dicts, lists, texts, numbers, booleans and None",
-        ) from error
-
-
-def _first_problem(value: Any, place: str) -> str:
-    """The first thing inside `value` that JSON cannot hold, and where it is."""
-    if isinstance(value, dict):
-        inner = [(child, f"{place}.{key}") for key, child in value.items()]
-    elif isinstance(value, (list, tuple)):
-        inner = [(child, f"{place}[{number}]") for number, child in enumerate(value)]
-    else:
-        return f"{type(value).__name__} at {place.lstrip('.') or 'the top'}"
-    for child, there in inner:
-        try:
-            _encode(child)
-        except (TypeError, ValueError, OverflowError):
-            return _first_problem(child, there)
-        except RecursionError:
-            return f"{type(value).__name__} that holds itself or is nested too deeply"
-    return f"{type(value).__name__} with a key that is no text at {place.lstrip('.') or 'the top'}"
-
-
-def _positive(seconds: float, what: str) -> float:
-    if not 0 < seconds < 1e10:
-        raise UsageError(f"the {what} must be a number of seconds above 0, not {seconds!r}")
-    return seconds

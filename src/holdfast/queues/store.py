@@ -7,7 +7,7 @@ Times are seconds of the epoch and come from the caller, so that one clock rules
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -18,6 +18,7 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
     `due` is when it may be taken (0: at once); a higher `priority` is taken first. While a message
     with the same `key` waits or is leased, putting does nothing but return that one's id. Of the
     messages of one `group` only the first is in play; the next follows when it is gone or dead.
+    `position` is where it stands in the log it was fed from (0: it was put, not fed).
     """
 
     payload: bytes
@@ -25,11 +26,17 @@ class NewMessage(msgspec.Struct, frozen=True, gc=False):
     due: float = 0.0
     key: str | None = None
     group: str | None = None
+    position: int = 0
 
     @property
     def plain(self) -> bool:
         """Whether it may simply stand in line."""
         return not self.priority and not self.due and self.key is None and self.group is None
+
+    @property
+    def alone(self) -> bool:
+        """Whether it has nothing to do with the messages before it."""
+        return self.key is None and self.group is None
 
 
 class StoredMessage(msgspec.Struct, frozen=True, gc=False):
@@ -138,6 +145,133 @@ class QueueStore(Protocol):
 
     def stats(self, now: float) -> Stats:
         """Counts at this moment."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class TransactionalStore(Protocol):
+    """Optional: a queue store whose writes can be part of another room's transaction.
+
+    `connection` is the engine's own, on the same database, its transaction open; it stays open.
+    """
+
+    def reserve(self, messages: Sequence[NewMessage]) -> tuple[list[str], "Reserved"]:
+        """The ids the messages will have, and what `put_on` puts under them.
+
+        A message whose key waits or is leased already gets that one's id, and is not put.
+        """
+        ...
+
+    def put_on(self, connection: Any, messages: "Reserved", now: float) -> None:
+        """Put messages under the numbers that `reserve` gave them."""
+        ...
+
+    def ack_on(self, connection: Any, receipts: Sequence[str], now: float) -> None:
+        """`QueueStore.ack`, in the caller's transaction. Raises `ConflictError`."""
+        ...
+
+
+def transactional(store: QueueStore) -> TransactionalStore | None:
+    """What of `store` can be part of another room's transaction, if anything."""
+    inner = getattr(store, "queue", store)
+    return inner if isinstance(inner, TransactionalStore) else None
+
+
+Reserved = Sequence[tuple[int, NewMessage]]
+
+
+class WatchingStore(Protocol):
+    """Optional: a queue store that rings the bell of its queue whenever there may be more to take,
+    whoever changed it; only the passing of time rings no bell."""
+
+    def watch(self) -> bool:
+        """Have the bell rung; whether it will be. Called again and again while somebody waits."""
+        ...
+
+    def next_due(self) -> float | None:
+        """When the next message is ready by the passing of time alone."""
+        ...
+
+
+class LogEntry(msgspec.Struct, frozen=True, gc=False):
+    """What stands at a position of a topic's log; `at` is when it was put."""
+
+    position: int
+    at: float
+    payload: bytes
+
+
+class FedStore(QueueStore, Protocol):
+    """The queue of one subscription: fed from the log of its topic, up to its cursor."""
+
+    def cursor(self) -> tuple[int, bool]:
+        """The position up to which the log was fed, and whether the queue is paused."""
+        ...
+
+    def feed(self, messages: Sequence[NewMessage], after: int, upto: int, now: float) -> bool:
+        """Put `messages` and move the cursor from `after` to `upto`: all of it, or nothing.
+
+        False, and nothing done, when the cursor is not at `after`: somebody else fed.
+        """
+        ...
+
+    def seek(self, position: int, now: float) -> None:
+        """Move the cursor, and forget what was fed from beyond `position`, leased or dead too."""
+        ...
+
+
+class TopicStore(Protocol):
+    """Optional: the log of one topic, and the cursors of its subscriptions.
+
+    Positions count from 1 without a gap, in the order in which entries can be read: whoever has
+    read up to a position will never find a new entry before it.
+    """
+
+    def append(self, payloads: Sequence[bytes], now: float) -> list[int]:
+        """Keep the payloads, in order; returns their positions."""
+        ...
+
+    def read_after(self, position: int, limit: int) -> list[LogEntry]:
+        """Up to `limit` entries beyond `position`; the first kept ones when those are gone."""
+        ...
+
+    def bounds(self) -> tuple[int, int]:
+        """The position before the first entry that is kept, and that of the last one ever put."""
+        ...
+
+    def trim(self, upto: int) -> None:
+        """Forget entries up to `upto`, but none that a subscription has yet to get.
+
+        May keep more, and forget it later.
+        """
+        ...
+
+    def settings(self) -> bytes | None:
+        """What `keep_settings` was given last."""
+        ...
+
+    def keep_settings(self, settings: bytes) -> None:
+        """Keep a JSON object with the topic."""
+        ...
+
+    def subscribe(self, name: str, position: int) -> None:
+        """Make a subscription with its cursor at `position`; does nothing when it is there."""
+        ...
+
+    def unsubscribe(self, name: str) -> None:
+        """Forget a subscription and its messages; does nothing when there is none."""
+        ...
+
+    def cursors(self) -> dict[str, int]:
+        """The cursor of each subscription."""
+        ...
+
+    def subscription(self, name: str) -> FedStore:
+        """Open the queue of a subscription that `subscribe` made."""
         ...
 
     def close(self) -> None:

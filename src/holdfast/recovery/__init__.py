@@ -1,0 +1,1 @@
+"""Recovery: a whole workspace, one agent, one server or one store, back from a snapshot."""

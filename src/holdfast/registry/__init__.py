@@ -11,6 +11,7 @@ from holdfast.registry.generations import Generation
 from holdfast.registry.grouped import GROUPS, GroupedRegistry, RegistryKind
 from holdfast.registry.server_entries import Server
 from holdfast.registry.servers import ServerRegistry
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 __all__ = [
     "GROUPS",
@@ -23,4 +24,6 @@ __all__ = [
     "RegistryKind",
     "Server",
     "ServerRegistry",
+    "ServiceEntry",
+    "service_of",
 ]

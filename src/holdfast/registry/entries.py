@@ -10,6 +10,7 @@ from msgspec import Meta
 from holdfast.errors import UsageError
 from holdfast.registry.checks import Problem
 from holdfast.registry.grouped import Groups, RegistryKind
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 _KNOWN_KEYS = ("name", "path", "status", "description")
 
@@ -23,6 +24,9 @@ class AgentEntry(msgspec.Struct, frozen=True):
     ] = None
     status: Annotated[str | None, Meta(description="Such as active or inactive.")] = None
     description: Annotated[str | None, Meta(description="What it does, in a sentence.")] = None
+    service: Annotated[
+        ServiceEntry | None, Meta(description="How it is kept running; absent: it is not.")
+    ] = None
 
 
 class AgentRegistryDocument(msgspec.Struct, frozen=True, rename="camel"):
@@ -132,3 +136,5 @@ def check_values(values: Mapping[str, Any]) -> None:
             json.dumps(value, allow_nan=False)
         except (TypeError, ValueError, RecursionError) as error:
             raise UsageError(f"{key} cannot be written as JSON: {error}") from error
+        if key == "service":
+            service_of(values, "an agent")

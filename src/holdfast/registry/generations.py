@@ -19,18 +19,25 @@ from holdfast.durable.documents import digest_of
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import (
     Durability,
+    link_over,
     make_folder,
     read_bytes,
     remove,
     replace,
+    sync_folder,
     write_atomic,
 )
 from holdfast.durable.names import long_path
 from holdfast.errors import CorruptError, NotFoundError, storage_errors
+from holdfast.registry.freshness import Signature, signature_of
 
 _NAME = re.compile(r"(\d{6,})-(\d{8}T\d{6}Z)-([0-9a-f]{16})\.json")
 _TIME = "%Y%m%dT%H%M%SZ"
 _PENDING = "pending.json"
+
+
+# One change asks for the digests of the same two versions again and again.
+_digest_of = lru_cache(maxsize=4)(digest_of)
 
 
 @dataclass(frozen=True)
@@ -44,7 +51,7 @@ class Generation:
 
     def holds(self, content: bytes) -> bool:
         """Whether `content` is, byte for byte, this generation."""
-        return digest_of(content).startswith(self.digest)
+        return _digest_of(content).startswith(self.digest)
 
     def read(self) -> bytes:
         """Its bytes. Raises `CorruptError` when they are not those that were published."""
@@ -88,18 +95,44 @@ class GenerationStore:
                 return generation
         raise NotFoundError(f"there is no generation {number}", path=self.folder)
 
-    def keep_version(self, content: bytes) -> None:
-        """Keep `content`, the version that is published now, unless it is the newest already."""
+    def keep_version(self, content: bytes, path: Path, signature: Signature | None) -> None:
+        """Keep `content`, the version at `path` that is about to be replaced, for good.
+
+        It mostly is the newest generation already, but was not brought to the disk as such. The
+        file at `path` was, so it becomes the generation: its data need not be written again.
+        """
         newest = self.newest()
         if newest is None or not newest.holds(content):
             write_atomic(self._next(newest, content), content, durability=self.durability)
             fault_point("registry.kept")
+        elif self.durability == "power" and not self._take_over(newest.path, path, signature):
+            write_atomic(newest.path, content, durability=self.durability)
+
+    def _take_over(self, target: Path, path: Path, signature: Signature | None) -> bool:
+        """Make the file at `path`, if it is the one of `signature`, the generation `target`."""
+        if signature is None:
+            return False
+        return link_over(
+            path, target, only_if=lambda status: signature_of(status)[:4] == signature[:4]
+        )
 
     def prepare(self, content: bytes) -> None:
-        """Write the version that is about to be published; `seal` makes it a generation."""
+        """Write the version that is about to be published; `seal` makes it a generation.
+
+        It survives this process; a power cut it survives once it is replaced, see `keep_version`.
+        Until then the published file is the one that does.
+        """
         make_folder(self.folder)
-        write_atomic(self._pending, content, durability=self.durability)
+        write_atomic(self._pending, content, durability="process")
         fault_point("registry.prepared")
+
+    def sync(self) -> None:
+        """Bring the names of the generations to the disk.
+
+        Best called when other data has just been synced: mostly it went along.
+        """
+        if self.durability == "power":
+            sync_folder(self.folder)
 
     def seal(self, content: bytes) -> None:
         """Number the prepared version `content`, now that it is published; drop the oldest."""
@@ -137,7 +170,7 @@ class GenerationStore:
         make_folder(self.folder)
         number = 1 if newest is None else newest.number + 1
         moment = datetime.now(UTC).strftime(_TIME)
-        return self.folder / f"{number:06d}-{moment}-{digest_of(content)[:16]}.json"
+        return self.folder / f"{number:06d}-{moment}-{_digest_of(content)[:16]}.json"
 
 
 @lru_cache(maxsize=1024)  # every writer looks at all names

@@ -31,6 +31,7 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.events import Event, EventLog, EventStore
+from holdfast.testing.report import absent
 
 
 class Deposited(msgspec.Struct):
@@ -52,6 +53,7 @@ class EventSuite:
     one folder are the same log.
     """
 
+    conformance: ClassVar[str] = "events"
     persistent: ClassVar[bool]
 
     def open_store(self, folder: Path) -> EventStore:
@@ -416,7 +418,7 @@ class EventSuite:
 
     def test_two_handles_are_one_log_and_so_is_one_opened_again(self, tmp_path: Path) -> None:
         if not self.persistent:
-            pytest.skip("this engine keeps nothing")
+            absent("persistence")
         with self.open_log(tmp_path) as one, self.open_log(tmp_path) as two:
             one.append("s", "t", 1)
             assert two.append("s", "t", 2, expect=1).version == 2

@@ -14,8 +14,8 @@ from holdfast.errors import ConflictError
 from holdfast.queues import Queue, QueueStore
 from holdfast.testing.queues import Clock
 
-_ATTEMPTS = 2
-_LEASE = 10.0
+ATTEMPTS = 2
+LEASE = 10.0
 
 
 @dataclass
@@ -77,11 +77,11 @@ class QueueModel:
         taken: list[ModelMessage] = []
         while not self.paused and len(taken) < limit and (ready := self.ready()):
             one = ready[0]
-            if one.receipt and one.attempts >= _ATTEMPTS:
+            if one.receipt and one.attempts >= ATTEMPTS:
                 one.place, one.receipt = "dead", ""
                 self.next_of_groups(now)
                 continue
-            one.place, one.until = "leased", now + _LEASE
+            one.place, one.until = "leased", now + LEASE
             one.attempts += 1
             taken.append(one)
         return taken
@@ -119,7 +119,7 @@ class QueueMachine(RuleBasedStateMachine):
 
     def _open(self) -> Queue:
         store = self.open_store(self.folder)
-        return Queue("machine", clock=self.clock, store=store, lease=_LEASE, max_attempts=_ATTEMPTS)
+        return Queue("machine", clock=self.clock, store=store, lease=LEASE, max_attempts=ATTEMPTS)
 
     def _added(
         self,
@@ -193,7 +193,7 @@ class QueueMachine(RuleBasedStateMachine):
             one.receipt = ""
             one.due = self.clock.now + delay
             one.place = "delayed" if delay else "ready"
-            if one.attempts >= _ATTEMPTS:
+            if one.attempts >= ATTEMPTS:
                 one.place = "dead"
 
     @precondition(lambda self: self.receipts)

@@ -9,9 +9,13 @@
         def open_store(self, folder: Path) -> QueueStore:
             return MyStore(folder)
 
+        def open_topic_store(self, folder: Path) -> TopicStore:  # if the engine keeps topics
+            return MyTopicStore(folder)
+
     TestMyEngineMachine = queue_machine(lambda folder: MyStore(folder), persistent=True)
 
-Needs pytest; `holdfast.testing.queue_machine` also needs hypothesis.
+Optional capabilities are detected; `holdfast.testing.report` tells at the end of a run which engine
+has them. Needs pytest; `holdfast.testing.queue_machine` also needs hypothesis.
 """
 
 import threading
@@ -24,29 +28,19 @@ import pytest
 from holdfast.context import current_task_id, task
 from holdfast.errors import ConflictError, FullError, NotFoundError, UsageError
 from holdfast.queues import Message, Queue, QueueStore
+from holdfast.testing.clock import Clock as Clock
+from holdfast.testing.report import absent
+from holdfast.testing.topics import TopicChecks
 
 
-class Clock:
-    """A clock that only tests move, in seconds of the epoch."""
-
-    def __init__(self) -> None:
-        self.now = 1_763_874_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def advance(self, seconds: float) -> None:
-        """Move on, or back when `seconds` is negative."""
-        self.now += seconds
-
-
-class QueueSuite:
+class QueueSuite(TopicChecks):
     """What every engine must do. `open_store` opens the queue that lives in `folder`.
 
     `persistent`: a queue that was closed and opened again is the same one. `shared`: two stores
     opened on one folder are the same queue.
     """
 
+    conformance: ClassVar[str] = "queues"
     persistent: ClassVar[bool]
     shared: ClassVar[bool]
 
@@ -447,7 +441,7 @@ class QueueSuite:
 
     def test_two_handles_are_one_queue(self, tmp_path: Path, clock: Clock) -> None:
         if not self.shared:
-            pytest.skip("this engine is not shared")
+            absent("sharing between handles")
         with self.open_queue(tmp_path, clock) as one, self.open_queue(tmp_path, clock) as two:
             one.put("a")
             message = two.take()[0]
@@ -465,7 +459,7 @@ class QueueSuite:
 
     def test_a_queue_opened_again_is_the_same(self, tmp_path: Path, clock: Clock) -> None:
         if not self.persistent:
-            pytest.skip("this engine keeps nothing")
+            absent("persistence")
         with self.open_queue(tmp_path, clock) as queue:
             queue.put_many("abc")
             queue.put("d", priority=2, headers={"h": "1"})

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
+from holdfast.testing.report import absent
 from holdfast.workflows.store import RunRow, WorkflowStore
 
 Result = TypeVar("Result")
@@ -35,6 +36,7 @@ def a_run(run_id: str = "run-1", **changes: Any) -> RunRow:
 class WorkflowStoreConformance:
     """What `holdfast.workflows.store.WorkflowStore` promises, one test a promise."""
 
+    conformance: ClassVar[str] = "workflows"
     reopens: ClassVar[bool] = True
 
     @pytest.fixture
@@ -327,6 +329,17 @@ class WorkflowStoreConformance:
         assert store.create_run(a_run("run-0")) is None
         assert list(store.read_steps("run-0", after=0, limit=10)) == []
 
+    def test_runs_to_be_kept_are_not_deleted(self, store: WorkflowStore) -> None:
+        for number in range(4):
+            store.create_run(a_run(f"run-{number}"))
+            store.finish_run(
+                f"run-{number}", epoch=1, status="failed", outcome=b"", finished=number
+            )
+        keep = ["run-0", "run-2", "none"]
+        assert store.delete_runs(finished_before=9, limit=1, keep=keep) == ["run-1"]
+        assert store.delete_runs(finished_before=9, limit=9, keep=keep) == ["run-3"]
+        assert [run.id for run in store.list_runs()] == ["run-2", "run-0"]
+
     def test_owners_are_kept_until_they_are_removed(self, store: WorkflowStore) -> None:
         store.save_owner("a", b"1")
         store.save_owner("b", b"\0\xff")
@@ -335,9 +348,21 @@ class WorkflowStoreConformance:
         store.remove_owner("a")
         assert dict(store.read_owners()) == {"b": b"\0\xff"}
 
+    def test_a_note_is_swapped_by_whoever_has_seen_it(self, store: WorkflowStore) -> None:
+        assert store.read_note("n") is None
+        assert not store.swap_note("n", b"other", b"1")
+        assert store.swap_note("n", None, b"1")
+        assert not store.swap_note("n", None, b"2")
+        assert store.read_note("n") == b"1"
+        assert store.swap_note("n", b"1", b'{"n":"\xc3\xa4"}')
+        assert store.read_note("n") == b'{"n":"\xc3\xa4"}'
+        won = _at_once(8, lambda n: store.swap_note("m", None, b"%d" % n))
+        assert sum(won) == 1
+        assert store.read_note("m") == b"%d" % won.index(True)
+
     def test_a_second_opening_sees_and_fences_the_first(self, factory: Factory) -> None:
         if not self.reopens:
-            pytest.skip("this engine's content ends with the store object")
+            absent("persistence")
         first, second = factory(), factory()
         try:
             first.create_run(a_run())

@@ -11,9 +11,11 @@ import msgspec
 from holdfast.durable.documents import read_document
 from holdfast.durable.trees import walk
 from holdfast.engines.urls import parse_url
-from holdfast.errors import HoldfastError, NotFoundError, UnreadableError
+from holdfast.errors import HoldfastError, UnreadableError, UsageError
 from holdfast.facade import Workspace
 from holdfast.schedule.overview import Overview, overview
+from holdfast.vault.rule import ThreeTwoOne, evaluate
+from holdfast.vault.sites import SiteState, site_state
 from holdfast.workspace.creation import missing_parts
 from holdfast.workspace.layout import Layout
 from holdfast.workspace.settings import Store
@@ -57,6 +59,8 @@ class Status(msgspec.Struct, rename="camel"):
     home: str
     healthy: bool
     stores: list[StoreStatus]
+    destinations: list[SiteState]
+    rule: ThreeTwoOne
     unprotected: list[str]
     next: list[str]
     schedule: Overview
@@ -90,13 +94,17 @@ def workspace_status(workspace: Workspace) -> Status:
         if _is_inside(store.location, layout.root):
             store.backed_up, store.proven = backups.newest, backups.proven
     stores.append(backups.status)
+    sites = workspace.sites
+    states = [site_state(site) for site in sites]
     schedule = overview(workspace)
     return Status(
         workspace=str(layout.root),
         home=str(layout.home),
         healthy=schedule.healthy and all(store.health != "unreadable" for store in stores),
         stores=stores,
-        unprotected=list(_unprotected(layout, stores, backups)),
+        destinations=states,
+        rule=evaluate(layout.root, sites, states),
+        unprotected=[*_unprotected(layout, stores, backups), *_missing(states)],
         next=list(_next_commands(layout, stores, backups)),
         schedule=schedule,
     )
@@ -163,6 +171,8 @@ def _messages(workspace: Workspace) -> str:
         stats = workspace.queue(name).stats()
         waiting += stats.ready + stats.delayed + stats.leased
         dead += stats.dead
+    for name in workspace.topic_names():
+        waiting += sum(one.lag for one in workspace.topic(name).subscriptions())
     return _count(len(names), "queue") + _breakdown({"waiting": waiting, "dead": dead})
 
 
@@ -184,10 +194,11 @@ def _breakdown(counts: dict[str, int]) -> str:
 
 
 def _backups(workspace: Workspace) -> _Backups:
-    place = workspace.settings.backups
-    backups = _Backups(StoreStatus("backups", "vault", str(place)))
+    backups = _Backups(StoreStatus("backups", "vault", ""))
     status = backups.status
     try:
+        place = workspace.settings.backups
+        status.location = str(place)
         vault = workspace.vault
         snapshots, proof = vault.snapshots(), vault.last_proof()
         sound = [each for each in snapshots if not each.damage]
@@ -200,11 +211,11 @@ def _backups(workspace: Workspace) -> _Backups:
         status.size, status.changed = _measure(place)
         status.holds = _count(len(snapshots), "snapshot")
         status.backed_up, status.proven = backups.newest, backups.proven
-        if len(sound) < len(snapshots):
-            damaged = _count(len(snapshots) - len(sound), "damaged snapshot")
+        if bad := sum(each.damage is not None and not each.locked for each in snapshots):
+            damaged = _count(bad, "damaged snapshot")
             status.health, status.problem = "unreadable", f"{damaged}: holdfast backup verify"
-    except NotFoundError:
-        status.health = "absent"
+    except UsageError:
+        status.health = "absent"  # no snapshot yet, or snapshots go nowhere
     except HoldfastError as error:
         status.health, status.problem = "unreadable", str(error)
     return backups
@@ -229,6 +240,15 @@ def _unprotected(layout: Layout, stores: list[StoreStatus], backups: _Backups) -
     ]
     if at_home:
         yield f"in the home, not as they are now in a snapshot: {', '.join(at_home)}"
+
+
+def _missing(states: list[SiteState]) -> Iterator[str]:
+    """Destinations that get no backups now."""
+    for state in states:
+        if state.state == "absent":
+            yield f"the destination {state.name} is not there: {state.folder}"
+        elif state.state == "unreadable":
+            yield f"the destination {state.name} cannot be read: {state.problem}"
 
 
 def _changed_since(path: Path, moment: datetime | None) -> bool:

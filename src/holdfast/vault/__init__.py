@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from holdfast.vault.reports import SnapshotInfo as SnapshotInfo
     from holdfast.vault.reports import SnapshotReport as SnapshotReport
     from holdfast.vault.reports import VerifyReport as VerifyReport
+    from holdfast.vault.repository import Access as Access
     from holdfast.vault.retention import Retention as Retention
     from holdfast.vault.vault import Vault as Vault
 
 _HOME_OF = {
+    "Access": "holdfast.vault.repository",
     "Difference": "holdfast.vault.reports",
     "FindReport": "holdfast.vault.reports",
     "Finding": "holdfast.vault.reports",

@@ -14,8 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from blake3 import blake3
-
 from holdfast.durable.files import remove
 from holdfast.durable.sharing import patiently
 from holdfast.engines.sqlite_copy import (
@@ -61,11 +59,15 @@ class Content(NamedTuple):
 
 
 class Capture:
-    """Reads files into `store(chunk id, bytes)`; `scratch` is a private folder."""
+    """Reads files into `store(chunk id, bytes)`; `scratch` is a private folder.
 
-    def __init__(self, store: Store, scratch: Path) -> None:
+    `identify` gives a chunk its id.
+    """
+
+    def __init__(self, store: Store, scratch: Path, identify: Callable[[bytes], str]) -> None:
         self._store = store
         self._scratch = scratch
+        self._identify = identify
 
     def read(self, place: str, status: os.stat_result) -> Content:
         """Capture the regular file at `place`, which looked like `status`.
@@ -98,21 +100,25 @@ class Capture:
             after = os.fstat(descriptor)
             if _same(status, after):
                 return Content(chunks, status.st_size, None, status)
-            if last and _only_grew(status, after) and _hashes(descriptor, status) == chunks:
+            if last and _only_grew(status, after) and self._hashes(descriptor, status) == chunks:
                 return Content(chunks, status.st_size, None, status)
             return None
         finally:
             os.close(descriptor)
 
     def _keep(self, first: bytes, rest: Iterator[bytes]) -> tuple[str, ...]:
-        chunk = blake3(first).hexdigest()
+        chunk = self._identify(first)
         self._store(chunk, first)
         chunks = [chunk]
         for piece in rest:
-            chunk = blake3(piece).hexdigest()
+            chunk = self._identify(piece)
             self._store(chunk, piece)
             chunks.append(chunk)
         return tuple(chunks)
+
+    def _hashes(self, descriptor: int, status: os.stat_result) -> tuple[str, ...]:
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return tuple(self._identify(piece) for piece in pieces(descriptor, status.st_size))
 
     def _database(self, place: str, status: os.stat_result, descriptor: int) -> Content | None:
         """A database at rest is read as it is; one in use is copied through SQLite."""
@@ -165,11 +171,6 @@ def at_rest(place: str) -> bool:
         except FileNotFoundError:
             continue
     return True
-
-
-def _hashes(descriptor: int, status: os.stat_result) -> tuple[str, ...]:
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return tuple(blake3(piece).hexdigest() for piece in pieces(descriptor, status.st_size))
 
 
 def _same(before: os.stat_result, after: os.stat_result) -> bool:

@@ -6,10 +6,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 
 import zstandard
-from blake3 import blake3
 
 from holdfast.durable.names import long_path
-from holdfast.errors import CorruptError, HoldfastError, storage_errors
+from holdfast.errors import CorruptError, HoldfastError, LockedError, storage_errors
 from holdfast.vault.entries import Entry
 from holdfast.vault.index import Frame, Index
 from holdfast.vault.repository import Repository
@@ -22,7 +21,7 @@ class ChunkReader:
 
     def __init__(self, repository: Repository, index: Index) -> None:
         self.index = index
-        self._repository = repository
+        self.repository = repository
         self._frames: OrderedDict[int, bytes] = OrderedDict()
         self._descriptors: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -39,14 +38,18 @@ class ChunkReader:
     def read(self, chunk: str) -> bytes:
         """The bytes of `chunk`. Raises `CorruptError` naming the pack when they are not right."""
         place = self.index.place(chunk)
+        if place is None and self.index.locked:
+            raise LockedError(
+                f"the chunk {chunk[:16]} is encrypted for another key", path=self.repository.packs
+            )
         if place is None:
             raise CorruptError(
                 f"no readable pack holds the chunk {chunk[:16]}",
-                path=self._repository.packs,
+                path=self.repository.packs,
                 hint="look for the damage with: holdfast backup verify --full",
             )
         data = self.frame(place.frame)[place.offset : place.offset + place.length]
-        if blake3(data).hexdigest() != chunk:
+        if not self.repository.sealing.matches(chunk, data):
             raise self._corrupt(self.index.frames[place.frame], "a chunk does not match its id")
         return data
 
@@ -59,7 +62,7 @@ class ChunkReader:
             yield piece
         if size != entry.size:
             raise CorruptError(
-                f"{size} bytes instead of {entry.size}", path=self._repository.snapshots
+                f"{size} bytes instead of {entry.size}", path=self.repository.snapshots
             )
 
     def frame(self, number: int) -> bytes:
@@ -76,7 +79,8 @@ class ChunkReader:
         return data
 
     def _decompress(self, frame: Frame) -> bytes:
-        raw = self._read_pack(frame)
+        place = self.repository.pack_path(frame.pack)
+        raw = self.repository.sealing.unseal(self._read_pack(frame), place)
         if not hasattr(self._local, "decompressor"):
             self._local.decompressor = zstandard.ZstdDecompressor()
         try:
@@ -90,7 +94,7 @@ class ChunkReader:
         return data
 
     def _read_pack(self, frame: Frame) -> bytes:
-        path = self._repository.pack_path(frame.pack)
+        path = self.repository.pack_path(frame.pack)
         with storage_errors(path, "read the pack"), self._lock:
             descriptor = self._descriptors.get(frame.pack)
             if descriptor is None:
@@ -102,6 +106,6 @@ class ChunkReader:
     def _corrupt(self, frame: Frame, problem: str) -> HoldfastError:
         return CorruptError(
             f"damaged pack at byte {frame.offset}: {problem}",
-            path=self._repository.pack_path(frame.pack),
+            path=self.repository.pack_path(frame.pack),
             hint="other files and snapshots can still be restored",
         )

@@ -28,17 +28,36 @@ LIVELY = (
 
 # Never part of a snapshot, not even with `everything`.
 _OUT = {
-    # About this machine's present.
-    WORKSPACE: tuple(f".holdfast/{each}" for each in ("quarantine", "locks", "points", "schedule")),
-    HOME: (".claude/.credentials.json",),  # a secret, which must not be stored in clear
+    WORKSPACE: (  # about this machine's present, and what it remembers of encrypted vaults
+        ".holdfast/locks",
+        ".holdfast/points",
+        ".holdfast/quarantine",
+        ".holdfast/recovery",
+        ".holdfast/reserve",
+        ".holdfast/schedule",
+        ".holdfast/services",
+        ".holdfast/vaults",
+    ),
+    HOME: (),
 }
+
+SECRETS = (".claude/.credentials.json",)
+"""What of a home must not be stored in clear: only an encrypted vault takes it."""
 
 
 class Tree:
     """One root, and what of it is taken."""
 
     def __init__(
-        self, number: int, root: Root, vault: Path, *, everything: bool, excludes: Sequence[str]
+        self,
+        number: int,
+        root: Root,
+        vault: Path,
+        *,
+        everything: bool,
+        excludes: Sequence[str],
+        encrypted: bool = False,
+        away: Sequence[Path] = (),
     ) -> None:
         self.number = number
         self.root = root
@@ -47,7 +66,11 @@ class Tree:
         self._home = root.name == HOME
         self._top = str(long_path(self.path))
         self._excludes = excludes_for(self.path, everything=everything, further=excludes)
-        self._out = {*_OUT.get(root.name, ()), *_own_place(self.path, vault)}
+        self._out = {*_OUT.get(root.name, ())}
+        for place in (vault, *away):  # backups do not hold backups
+            self._out.update(_own_place(self.path, place))
+        if self._home and not encrypted:
+            self._out.update(SECRETS)
 
     def ignores(self, path: str, name: str) -> bool:
         """Whether the path is no concern of snapshots, and not even mentioned in them."""
@@ -68,6 +91,11 @@ class Tree:
     def shown(self, path: str) -> str:
         """`path` as people are shown it."""
         return f"~/{printable(path)}" if self._home else printable(path)
+
+
+def is_transcript(entry: Entry) -> bool:
+    """Whether an entry of a home is a transcript, which Claude Code deletes by its age."""
+    return entry.path.startswith(".claude/projects/") and entry.path.endswith(".jsonl")
 
 
 def shown(entry: Entry, roots: Sequence[Root]) -> str:

@@ -61,6 +61,8 @@ class Order:
     everything: bool = False
     workspace_id: str = ""
     workspace_name: str = ""
+    point: str = ""
+    away: Sequence[Path] = ()
     progress: Progress | None = None
     unless_unchanged: bool = False
 
@@ -83,7 +85,7 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
     make_folder(repository.scratch, private=True)
     sweep_temporary(repository.scratch, older_than=86_400)
     index = Index()
-    index.load(repository)
+    index.load(repository, without_key=True)
     parent = Parent(_parent_snapshot(repository, order), index)
     work = _Work(repository, order, index, parent)
     try:
@@ -98,10 +100,21 @@ def take_snapshot(repository: Repository, order: Order) -> SnapshotReport:
         raise
     if work.packs is not None:
         index = Index()  # what is proven is what was published
-        index.load(repository)
+        index.load(repository, without_key=True)
+    repository.tidy_memory()
     proof, findings = prove(repository, index, identity, work.sample.entries, order.roots)
     seconds = time.monotonic() - began
-    return SnapshotReport(info_of(identity, header), proof, findings, seconds)
+    notes = _notes(repository, index)
+    return SnapshotReport(info_of(identity, header), proof, findings, seconds, notes)
+
+
+def _notes(repository: Repository, index: Index) -> list[str]:
+    if index.locked or (repository.keys is not None and repository.keys.new_key):
+        return [
+            "what the encrypted vault held before is not known on this machine, and without the "
+            "key it cannot be looked at: what could not be recognised was stored anew"
+        ]
+    return []
 
 
 def _parent_snapshot(repository: Repository, order: Order) -> Snapshot | None:
@@ -159,11 +172,13 @@ class _Work:
                 repository.root,
                 everything=order.everything,
                 excludes=order.excludes,
+                encrypted=repository.sealing.encrypted,
+                away=order.away,
             )
             for number, root in enumerate(order.roots)
         ]
         self._tree = self._trees[0]
-        self._capture = Capture(self._store, repository.scratch)
+        self._capture = Capture(self._store, repository.scratch, repository.sealing.identify)
         self._writer = SnapshotWriter()
         self._totals = Totals()
         self._problems: list[Problem] = []
@@ -215,6 +230,7 @@ class _Work:
             tags=list(order.tags),
             excludes=list(order.excludes),
             everything=order.everything,
+            point=order.point,
             problems=self._problems,
         )
         self._check_packs()

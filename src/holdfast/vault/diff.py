@@ -47,8 +47,9 @@ def diff_now(repository: Repository, before: Snapshot) -> list[Difference]:
             repository.root,
             everything=before.header.everything,
             excludes=before.header.excludes,
+            encrypted=repository.sealing.encrypted,
         )
-        now = _Now(tree, Planner(top, index, before.header.started_ns))
+        now = _Now(tree, Planner(top, index, before.header.started_ns, repository.sealing.matches))
         for item in now.walk():
             entry = old.pop((number, item.path), None)
             if (difference := now.compare(entry, item)) is not None:

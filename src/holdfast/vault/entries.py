@@ -110,6 +110,7 @@ class Header(msgspec.Struct, rename="camel", omit_defaults=True):
     tags: list[str] = []
     excludes: list[str] = []
     everything: bool = False
+    point: str = ""
     problems: list[Problem] = []
 
     @property

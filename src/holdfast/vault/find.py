@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from fnmatch import translate
 
-from holdfast.errors import HoldfastError, NewerFormatError, NotFoundError
+from holdfast.errors import HoldfastError, LockedError, NewerFormatError, NotFoundError
 from holdfast.vault.coverage import shown
 from holdfast.vault.entries import Entry
 from holdfast.vault.reports import Finding, FindReport, FoundVersion
@@ -27,12 +27,12 @@ def find(repository: Repository, pattern: str) -> FindReport:
                 path = shown(entry, snapshot.header.roots)
                 if entry.kind != "excluded" and matches(path):
                     held.setdefault(_version(path, entry), []).append(info.id)
-        except NewerFormatError:
+        except (NewerFormatError, LockedError):
             raise
         except NotFoundError:
             continue  # forgotten since it was listed
         except HoldfastError as error:
-            findings.append(Finding(f"snapshots/{info.id}.jsonl.zst", error.message, info.id))
+            findings.append(Finding(repository.snapshot_name(info.id), error.message, info.id))
     versions = [_found(key, snapshots) for key, snapshots in held.items()]
     # Stable: versions of one path stay in the order in which they were first seen.
     return FindReport(sorted(versions, key=lambda version: version.path), findings)

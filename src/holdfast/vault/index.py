@@ -10,7 +10,7 @@ from typing import NamedTuple
 import msgspec
 import zstandard
 
-from holdfast.errors import HoldfastError, NewerFormatError, UnreadableError
+from holdfast.errors import HoldfastError, LockedError, NewerFormatError, UnreadableError
 from holdfast.vault.reports import Finding
 from holdfast.vault.repository import Repository
 
@@ -74,12 +74,16 @@ class Index:
     def __init__(self) -> None:
         self._clear()
 
-    def load(self, repository: Repository) -> None:
-        """Read all fragments. Damage goes to `findings`; the rest is usable."""
+    def load(self, repository: Repository, *, without_key: bool = False) -> None:
+        """Read all fragments. Damage goes to `findings`; the rest is usable.
+
+        What is encrypted raises `LockedError`, or with `without_key` is passed over and counted in
+        `locked`.
+        """
         while True:
             self._clear()
             fragments = repository.identities(repository.index)
-            self._load(repository, fragments)
+            self._load(repository, fragments, without_key)
             # A prune may have replaced fragments, and removed the packs only the old ones list.
             if not self.findings or repository.identities(repository.index) == fragments:
                 return
@@ -110,10 +114,11 @@ class Index:
         self.pack_sizes: dict[str, int] = {}
         self.condemned: set[str] = set()
         self.findings: list[Finding] = []
+        self.locked = 0
         self._places: dict[str, int] = {}
         self._condemned_places: dict[str, int] = {}
 
-    def _load(self, repository: Repository, fragments: list[str]) -> None:
+    def _load(self, repository: Repository, fragments: list[str], without_key: bool) -> None:
         self.condemned = repository.condemned_packs()
         present = repository.pack_sizes()
         for identity in fragments:
@@ -121,6 +126,11 @@ class Index:
                 records = read_fragment(repository, identity)
             except NewerFormatError:
                 raise
+            except LockedError:
+                if not without_key:
+                    raise
+                self.locked += 1
+                continue
             except HoldfastError as error:
                 where = repository.lines_path(repository.index, identity)
                 self.findings.append(Finding(repository.relative(where), error.message))

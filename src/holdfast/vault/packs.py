@@ -128,6 +128,7 @@ class _Output:
         self.written = 0
         self.published: list[str] = []
         self._repository = repository
+        self._seal = repository.sealing.seal
         self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_checksum=True)
         self._file: StagedFile | None = None
         self._hash = blake3()
@@ -136,7 +137,7 @@ class _Output:
         self._records: list[FrameRecord] = []
 
     def add(self, parts: list[bytes], size: int, chunks: list[ChunkAt]) -> None:
-        data = self._compressor.compress(b"".join(parts))
+        data = self._seal(self._compressor.compress(b"".join(parts)))
         self._open_frames.append((self._offset, len(data), size, chunks))
         self._write(data)
         if self._offset >= PACK_SIZE:
@@ -163,7 +164,7 @@ class _Output:
         self._offset += len(data)
 
     def _close_pack(self) -> None:
-        self._write(self._compressor.compress(_END_OF_TAR))
+        self._write(self._seal(self._compressor.compress(_END_OF_TAR)))
         pack = self._hash.hexdigest()
         path = self._repository.pack_path(pack)
         make_folder(path.parent, private=True)

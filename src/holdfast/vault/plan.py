@@ -3,11 +3,9 @@
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
-
-from blake3 import blake3
 
 from holdfast.durable.names import inside, long_path, windows_problem
 from holdfast.durable.trees import is_junction
@@ -32,10 +30,18 @@ class Step(NamedTuple):
 class Planner:
     """Plans entry by entry, parents before children, for the folder `target`.
 
-    `settled_before` (ns of the epoch) is the time before which a file's times identify its content.
+    `settled_before` (ns of the epoch) is the time before which a file's times identify its content;
+    `matches` tells whether bytes are a chunk's.
     """
 
-    def __init__(self, target: Path, index: Index, settled_before: int) -> None:
+    def __init__(
+        self,
+        target: Path,
+        index: Index,
+        settled_before: int,
+        matches: Callable[[str, bytes], bool],
+    ) -> None:
+        self._matches = matches
         self._top = str(long_path(target))
         self._target = target
         self._index = index
@@ -130,7 +136,7 @@ class Planner:
         try:
             with Path(place).open("rb") as file:
                 return all(
-                    blake3(file.read(length)).hexdigest() == chunk
+                    self._matches(chunk, file.read(length))
                     for chunk, length in self._lengths(entry)
                 )
         except OSError:

@@ -8,6 +8,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
+from blake3 import blake3
+
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, remove_tree
 from holdfast.durable.names import long_path
@@ -34,6 +36,8 @@ def prove(
     the snapshot was taken. Every restored file is compared with its hashes, and every database is
     checked by SQLite.
     """
+    if repository.keys is not None and not repository.keys.opens():
+        return _prove_sealed(repository, index, snapshot, [entry for entry, _ in sample])
     make_folder(repository.scratch, private=True)
     scratch = Path(tempfile.mkdtemp(prefix="proof-", dir=repository.scratch))
     try:
@@ -48,6 +52,41 @@ def prove(
         return None, findings
     entries = [entry for entry, _ in sample]
     return record(repository, snapshot, entries, full=False), []
+
+
+def _prove_sealed(
+    repository: Repository, index: Index, snapshot: str, sample: Sequence[Entry]
+) -> tuple[Proof | None, list[Finding]]:
+    """Without the key: the packs of the sample are on the disk as they were written."""
+    packs = set()
+    for entry in sample:
+        for chunk in entry.chunks:
+            place = index.place(chunk)
+            if place is None:
+                problem = f"its chunk {chunk[:16]} is in no readable pack"
+                return None, [Finding(repository.snapshot_name(snapshot), problem, snapshot)]
+            packs.add(index.frames[place.frame].pack)
+    wrong = "its content does not match its name"
+    findings = [
+        Finding(repository.pack_name(pack), wrong, snapshot)
+        for pack in sorted(packs)
+        if hash_of(repository.pack_path(pack)) != pack
+    ]
+    size = sum(entry.size for entry in sample)
+    proof = Proof(snapshot, datetime.now(UTC), "sealed", len(sample), size)
+    return (None if findings else proof), findings
+
+
+def hash_of(path: Path) -> str | None:
+    """The BLAKE3 of a file; None when it cannot be read."""
+    state = blake3()
+    try:
+        with long_path(path).open("rb") as file:
+            while block := file.read(_BLOCK):
+                state.update(block)
+    except OSError:
+        return None
+    return state.hexdigest()
 
 
 def record(repository: Repository, snapshot: str, entries: Sequence[Entry], *, full: bool) -> Proof:
@@ -75,7 +114,7 @@ def _restore(
     root: Root,
     scratch: Path,
 ) -> list[Finding]:
-    where = f"snapshots/{snapshot}.jsonl.zst"
+    where = reader.repository.snapshot_name(snapshot)
     restorer = Restorer(reader, scratch)
     restorer.carry_out(restorer.plan([entry for entry, _ in sample]))
     problems = [(problem.path, problem.reason) for problem in restorer.problems]
@@ -94,7 +133,7 @@ def _difference(entry: Entry, restored: Path, source: Path | None) -> str | None
     if restored.stat().st_size != entry.size:
         return f"restored {restored.stat().st_size} bytes instead of {entry.size}"
     if entry.capture == "sqlite":
-        return _unsound(restored)
+        return unsound(restored)
     if source is not None and _as_captured(entry, source) and not _equal(restored, source):
         # Only damage if the source did not change while it was compared.
         return "restored bytes differ from the file" if _as_captured(entry, source) else None
@@ -121,7 +160,8 @@ def _equal(first: Path, second: Path) -> bool:
         return True  # the source cannot be read any more: nothing to compare with
 
 
-def _unsound(database: Path) -> str | None:
+def unsound(database: Path) -> str | None:
+    """What SQLite finds wrong with a restored database."""
     try:
         with closing(sqlite3.connect(database)) as connection:
             answer = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])

@@ -47,6 +47,7 @@ class Mark(msgspec.Struct, frozen=True, rename="camel"):
 
 def prune(repository: Repository, *, grace: float = GRACE, dry_run: bool = False) -> PruneReport:
     """Remove what is needed no more; see `Vault.prune`."""
+    repository.sealing.require_key()
     make_folder(repository.scratch, private=True)
     with Lock(repository.scratch / "prune.lock", purpose="prune the vault"):
         return _Prune(repository, grace, dry_run).run()

@@ -13,7 +13,13 @@ from blake3 import blake3
 from holdfast.durable.files import make_folder, read_bytes, remove
 from holdfast.durable.locks import Lock
 from holdfast.durable.names import long_path
-from holdfast.errors import CorruptError, HoldfastError, NewerFormatError, NotFoundError
+from holdfast.errors import (
+    CorruptError,
+    HoldfastError,
+    LockedError,
+    NewerFormatError,
+    NotFoundError,
+)
 from holdfast.vault.capture import Capture, ChangingError
 from holdfast.vault.coverage import shown
 from holdfast.vault.entries import Entry
@@ -33,6 +39,7 @@ def repair(
     repository: Repository, *, dry_run: bool = False, progress: Progress | None = None
 ) -> RepairReport:
     """Mend what can be mended; see `Vault.repair`."""
+    repository.sealing.require_key()
     make_folder(repository.scratch, private=True)
     with Lock(repository.scratch / "prune.lock", purpose="repair the vault"):
         return _Repair(repository, dry_run, progress).run()
@@ -79,7 +86,7 @@ class _Repair:
         for identity in repository.identities(repository.index):
             try:
                 records = read_fragment(repository, identity)
-            except (NewerFormatError, NotFoundError):
+            except (NewerFormatError, NotFoundError, LockedError):
                 raise
             except HoldfastError:
                 path = repository.lines_path(repository.index, identity)
@@ -95,7 +102,7 @@ class _Repair:
             path = self.repository.pack_path(pack)
             data = read_bytes(path)
             whole = blake3(data).hexdigest() == pack
-            found = list(frames(data))
+            found = list(frames(data, self.repository.sealing, path))
             if not whole:
                 self.bad_packs.append(self.repository.relative(path))
             elif pack not in self.listed:
@@ -116,10 +123,10 @@ class _Repair:
                 snapshot = Snapshot(repository, identity)
                 for entry in snapshot.entries():
                     self._note(wanted, snapshot, entry)
-            except NewerFormatError:
+            except (NewerFormatError, LockedError):
                 raise
             except HoldfastError as error:
-                where = f"snapshots/{identity}.jsonl.zst"
+                where = repository.snapshot_name(identity)
                 self.findings.append(Finding(where, error.message, identity))
         return wanted
 
@@ -142,22 +149,29 @@ class _Repair:
         writer = None if self.dry_run else PackWriter(self.repository)
         found: set[str] = set()
 
+        sealing = self.repository.sealing
+
         def keep(chunk: str, data: bytes) -> None:
             if chunk in lost and chunk not in found:
                 found.add(chunk)
                 if writer is not None:
                     writer.add(chunk, data)
 
+        def keep_any(_: str, data: bytes) -> None:
+            for chunk in sealing.identities(data):
+                keep(chunk, data)
+
         try:
             for relative in self.bad_packs:
-                for frame in frames(read_bytes(self.repository.root / relative)):
+                path = self.repository.root / relative
+                for frame in frames(read_bytes(path), sealing, path):
                     for at in frame.chunks:
                         keep(at.id, frame.data[at.offset : at.offset + at.length])
             saved = len(found)
-            capture = Capture(keep, self.repository.scratch)
+            capture = Capture(keep_any, self.repository.scratch, sealing.identify)
             places = {(root, path) for chunk in lost - found for _, root, path in wanted[chunk]}
-            for root, path in sorted(places):
-                _read_again(capture, root, path)
+            for root, inner in sorted(places):
+                _read_again(capture, root, inner)
             if writer is not None:
                 writer.finish()
                 self.published = writer.published
@@ -194,7 +208,7 @@ class _Repair:
             return
         repository = self.repository
         for identity in repository.identities(repository.snapshots):
-            where = f"snapshots/{identity}.jsonl.zst"
+            where = repository.snapshot_name(identity)
             try:
                 snapshot = Snapshot(repository, identity)
                 paths = [

@@ -15,6 +15,9 @@ Progress = Callable[[int, int], None]
 class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
     """One snapshot of a vault; `damage` says why its header cannot be read (then times are 0).
 
+    With `locked` nothing is damaged: the header is encrypted, and the key is not there. `point` is
+    the same for the copies of one snapshot in several vaults.
+
     `root` is the workspace it was taken of, `home` the home whose files it holds too, if any.
     """
 
@@ -31,14 +34,20 @@ class SnapshotInfo(msgspec.Struct, rename="camel", frozen=True):
     totals: Totals = msgspec.field(default_factory=Totals)
     problems: list[Problem] = []
     damage: str | None = None
+    locked: bool = False
+    point: str = ""
 
 
 class Proof(msgspec.Struct, rename="camel", frozen=True):
-    """A check of one snapshot that passed: when (UTC), how, and how much was restored for it."""
+    """A check of one snapshot that passed: when (UTC), how, and how much was restored for it.
+
+    ``sealed`` is what can be checked without the key of an encrypted vault: that what was stored
+    is on the disk as it was written. It is never recorded as a proof.
+    """
 
     snapshot: str
     proven_at: datetime
-    how: Literal["sample", "full"]
+    how: Literal["sample", "full", "sealed"]
     files: int
     size: int
 
@@ -53,12 +62,16 @@ class Finding(msgspec.Struct, rename="camel", frozen=True):
 
 
 class SnapshotReport(msgspec.Struct, rename="camel", frozen=True):
-    """A snapshot taken. Healthy when nothing was unreadable and the sampled proof held."""
+    """A snapshot taken. Healthy when nothing was unreadable and the sampled proof held.
+
+    `notes` are remarks, such as that all was stored anew.
+    """
 
     snapshot: SnapshotInfo
     proof: Proof | None
     findings: list[Finding]
     seconds: float
+    notes: list[str] = []
 
     @property
     def healthy(self) -> bool:
@@ -160,6 +173,62 @@ class RepairReport(msgspec.Struct, rename="camel", frozen=True):
     @property
     def healthy(self) -> bool:
         return not self.findings
+
+
+class SyncReport(msgspec.Struct, rename="camel", frozen=True):
+    """Snapshots copied to another vault: which, how many were there before, and `stored` bytes."""
+
+    copied: list[SnapshotInfo]
+    there: int
+    stored: int
+    findings: list[Finding]
+
+    @property
+    def healthy(self) -> bool:
+        return not self.findings
+
+
+class ArchiveReport(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """An archive written: `size` is its content's bytes, `stored` the file's.
+
+    `proof` tells how it was read again: ``full``, every file compared, or ``sealed``, without the
+    key: the bytes are those that were written.
+    """
+
+    path: str
+    files: int
+    size: int
+    stored: int
+    problems: list[Problem]
+    findings: list[Finding]
+    proof: Literal["full", "sealed"] | None
+    seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        return not self.problems and not self.findings
+
+
+class CopyReport(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
+    """A copy made: of `files`, `linked` are shared with the copy before, `cloned` with the source.
+
+    A clone (reflink) shares the disk's blocks until one side is changed. `copied` bytes were
+    written.
+    """
+
+    path: str
+    files: int
+    size: int
+    linked: int
+    cloned: int
+    copied: int
+    problems: list[Problem]
+    findings: list[Finding]
+    seconds: float
+
+    @property
+    def healthy(self) -> bool:
+        return not self.problems and not self.findings
 
 
 Change = Literal["added", "removed", "content", "kind", "target", "mode"]

@@ -11,7 +11,7 @@ import msgspec
 from holdfast.durable.quarantine import Quarantine
 from holdfast.errors import NotFoundError
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.coverage import HOME
+from holdfast.vault.coverage import HOME, is_transcript
 from holdfast.vault.entries import Entry, Problem
 from holdfast.vault.index import Index
 from holdfast.vault.plan import Step
@@ -46,11 +46,13 @@ class _Part(NamedTuple):
 
 def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
     """Bring back what `wish` names; see `Vault.restore`."""
+    if not wish.dry_run:
+        repository.sealing.require_key()
     snapshot = Snapshot(repository, identity)
     index = Index()
     with ExitStack() as stack:
         chosen = list(_choose(snapshot, wish))
-        index.load(repository)
+        index.load(repository, without_key=True)
         reader = stack.enter_context(ChunkReader(repository, index))
         parts = []
         for entries, target, prefix in chosen:
@@ -61,6 +63,7 @@ def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
                 quarantine=wish.quarantine,
                 reason=f"replaced by the restore of snapshot {identity[:12]}",
                 progress=wish.progress,
+                touched=is_transcript if prefix else lambda _: False,
             )
             parts.append(_Part(restorer, restorer.plan(entries), prefix))
         if wish.dry_run:

@@ -9,6 +9,7 @@ import errno
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +20,12 @@ from holdfast.durable.points import note_created
 from holdfast.durable.quarantine import Collection, Quarantine
 from holdfast.durable.staged import StagedFile
 from holdfast.engines.sqlite_copy import COMPANIONS
+from holdfast.engines.sqlite_restore import replace_content
 from holdfast.errors import HoldfastError, NotFoundError, RefusedError, StorageError, storage_error
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.entries import Entry, Problem, printable
 from holdfast.vault.failing import visit
+from holdfast.vault.in_use import is_in_use, keep_database
 from holdfast.vault.plan import Planner, Step
 from holdfast.vault.reports import PlannedPath, Progress, RestoreReport
 
@@ -69,13 +72,15 @@ class Restorer:
     quarantine: Quarantine | None = None
     reason: str = "restore"
     progress: Progress | None = None
+    touched: Callable[[Entry], bool] = lambda _: False  # which files get the present time
     quarantined: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     _size_done: int = 0
     _collection: Collection | None = None
 
     def __post_init__(self) -> None:
-        self._planner = Planner(self.target, self.reader.index, self.settled_before)
+        matches = self.reader.repository.sealing.matches
+        self._planner = Planner(self.target, self.reader.index, self.settled_before, matches)
 
     def plan(self, entries: Iterable[Entry]) -> list[Step]:
         """What would be done, in the entries' order."""
@@ -172,20 +177,35 @@ class Restorer:
         entry = step.entry
         place = self._planner.place(entry.path)
         if step.action == "unchanged":
-            _describe(place, entry)
+            if not self.touched(entry):
+                _describe(place, entry)
             return
         path = Path(place)
         staged = StagedFile(path.parent)
         try:
             for piece in self.reader.content(entry):
                 staged.write(piece)
-            staged.describe(mode=entry.mode, mtime_ns=entry.mtime_ns)
-            self._make_room(entry)
-            staged.publish(path, durability="process")
+            staged.describe(mode=entry.mode, mtime_ns=self._time_of(entry))
+            if step.action == "replace" and entry.capture == "sqlite" and is_in_use(path):
+                self._replace_inside(path, staged)
+            else:
+                self._make_room(entry)
+                staged.publish(path, durability="process")
         except BaseException:
             staged.discard()
             raise
         visit("vault.restore.file", path, "restore the file")
+
+    def _time_of(self, entry: Entry) -> int:
+        return time.time_ns() if self.touched(entry) else entry.mtime_ns
+
+    def _replace_inside(self, path: Path, staged: StagedFile) -> None:
+        """Bring a database back that another process has open: its content, not its file."""
+        if self.quarantine is None:
+            raise RefusedError("the database is in use", path=path)
+        self.quarantined.append(keep_database(path, self.quarantine, reason=self.reason))
+        replace_content(staged.complete(), path)
+        staged.discard()
 
     def _make_room(self, entry: Entry) -> None:
         """Set aside what has the entry's name now, and a log that belongs to another database."""

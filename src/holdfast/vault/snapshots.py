@@ -12,21 +12,22 @@ from holdfast.durable.names import long_path
 from holdfast.errors import (
     CorruptError,
     HoldfastError,
+    LockedError,
     NewerFormatError,
     NotFoundError,
     UnreadableError,
     UsageError,
-    storage_errors,
 )
 from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escaped, unescaped
 from holdfast.vault.reports import SnapshotInfo
-from holdfast.vault.repository import LINES, Repository
+from holdfast.vault.repository import Repository
 
 if TYPE_CHECKING:
     from blake3 import blake3
 
 _BLOCK = 1 << 20
 _BATCH = 2000  # entries encoded at once
+_HEADERS = "headers"
 _HEADER_START = 1 << 16  # bytes of a snapshot file that nearly always hold its whole header
 
 
@@ -147,6 +148,7 @@ def info_of(identity: str, header: Header) -> SnapshotInfo:
         parent=header.parent,
         totals=header.totals,
         problems=header.problems,
+        point=header.point,
     )
 
 
@@ -173,6 +175,8 @@ def resolve(repository: Repository, ref: str) -> str:
 
 def _latest(repository: Repository) -> str:
     snapshots = list_snapshots(repository)
+    if locked := [info for info in snapshots if info.locked]:
+        Snapshot(repository, locked[0].id)  # says which key is needed
     damaged = [info for info in snapshots if info.damage]
     if damaged:
         raise UnreadableError(
@@ -193,9 +197,12 @@ def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
     """The snapshot as it is listed; None when it was forgotten meanwhile."""
     path = _path(repository, identity)
     try:
-        return info_of(identity, _read_header(path))
+        return info_of(identity, _read_header(repository, identity))
     except NewerFormatError:
         raise
+    except LockedError as error:
+        never = datetime.fromtimestamp(0, UTC)
+        return SnapshotInfo(identity, never, never, damage=error.message, locked=True)
     except HoldfastError as error:
         if not long_path(path).exists():
             return None
@@ -203,18 +210,22 @@ def _info(repository: Repository, identity: str) -> SnapshotInfo | None:
         return SnapshotInfo(identity, never, never, damage=error.message)
 
 
-def _read_header(path: Path) -> Header:
+def _read_header(repository: Repository, identity: str) -> Header:
     """The header alone: the file's first frame."""
+    path = _path(repository, identity)
+    known = repository.memory.recall(_HEADERS, identity) if repository.sealing.encrypted else None
     size = _HEADER_START
     while True:
-        with storage_errors(path, "read the snapshot"), long_path(path).open("rb") as file:
-            data = file.read(size)
+        data = known or repository.read_start(repository.snapshots, identity, size)
         frame = zstandard.ZstdDecompressor().decompressobj()
         try:
             line = frame.decompress(data)
         except zstandard.ZstdError as error:
             raise CorruptError(f"damaged snapshot: {error}", path=path) from error
         if frame.eof or len(data) < size:
+            if known is None and repository.sealing.encrypted:
+                first = data[: len(data) - len(frame.unused_data)]
+                repository.memory.remember(_HEADERS, identity, first)
             return _parse_header(line, path)
         size *= 8
 
@@ -263,4 +274,4 @@ def _lines(data: bytes, path: Path) -> Iterator[bytes]:
 
 
 def _path(repository: Repository, identity: str) -> Path:
-    return repository.snapshots / (identity + LINES)
+    return repository.lines_path(repository.snapshots, identity)

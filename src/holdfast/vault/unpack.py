@@ -1,15 +1,21 @@
 """Reading a pack without the index: its frames, one after another, and the chunks in each."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import zstandard
-from blake3 import blake3
 
+from holdfast.errors import CorruptError
 from holdfast.vault.index import ChunkAt
+from holdfast.vault.sealing import Sealing
 
 _BLOCK = 512
 _FED = 1 << 20
+_ID = re.compile(rb"[0-9a-f]{64}")
+# How each age file begins: both, so that a damaged one is still told from the one before it.
+_AGE, _STANZA = b"age-encryption.org/v1\n", b"-> X25519 "
 _MAGIC = b"\x28\xb5\x2f\xfd"  # of a zstd frame
 
 
@@ -22,8 +28,32 @@ class RawFrame(NamedTuple):
     chunks: list[ChunkAt]
 
 
-def frames(pack: bytes) -> Iterator[RawFrame]:
-    """The readable frames of a pack's bytes; after damage, reading goes on at the next frame."""
+def frames(pack: bytes, sealing: Sealing, place: Path) -> Iterator[RawFrame]:
+    """The readable frames of a pack's bytes; after damage, reading goes on at the next frame.
+
+    Raises `LockedError` naming `place`.
+    """
+    if not sealing.encrypted:
+        yield from _clear_frames(pack, sealing)
+        return
+    starts = sorted({*_all(pack, _AGE), *(at - len(_AGE) for at in _all(pack, _STANZA))})
+    for start, end in zip(starts, [*starts[1:], len(pack)], strict=True):
+        try:
+            data = sealing.unseal(pack[start:end], place)
+        except CorruptError:
+            continue
+        for frame in _clear_frames(data, sealing):
+            yield RawFrame(start, end - start, frame.data, frame.chunks)
+
+
+def _all(pack: bytes, what: bytes) -> Iterator[int]:
+    at = pack.find(what)
+    while at >= 0:
+        yield at
+        at = pack.find(what, at + 1)
+
+
+def _clear_frames(pack: bytes, sealing: Sealing) -> Iterator[RawFrame]:
     view = memoryview(pack)
     at = 0
     while at < len(pack):
@@ -35,7 +65,7 @@ def frames(pack: bytes) -> Iterator[RawFrame]:
             at = following
             continue
         data, length = found
-        yield RawFrame(at, length, data, list(_members(data)))
+        yield RawFrame(at, length, data, list(_members(data, sealing)))
         at += length
 
 
@@ -53,7 +83,7 @@ def _decompress(view: memoryview) -> tuple[bytes, int] | None:
     return (b"".join(parts), fed - len(frame.unused_data)) if frame.eof else None
 
 
-def _members(data: bytes) -> Iterator[ChunkAt]:
+def _members(data: bytes, sealing: Sealing) -> Iterator[ChunkAt]:
     """The members of tar data whose content is what their name says."""
     at = 0
     while at + _BLOCK <= len(data):
@@ -63,6 +93,6 @@ def _members(data: bytes) -> Iterator[ChunkAt]:
             size = int(digits, 8)
         except ValueError:
             continue  # tar's end, or damage: the next block may be a header again
-        if blake3(data[at : at + size]).hexdigest().encode() == name:
+        if _ID.fullmatch(name) and sealing.matches(name.decode(), data[at : at + size]):
             yield ChunkAt(name.decode(), at, size)
         at += size + -size % _BLOCK

@@ -9,6 +9,7 @@ from pathlib import Path
 from holdfast.durable.quarantine import Quarantine
 from holdfast.vault.coverage import UNDO
 from holdfast.vault.entries import Entry, Header
+from holdfast.vault.keys import VaultKeys
 from holdfast.vault.proof import last_proof
 from holdfast.vault.reports import (
     Consent,
@@ -22,9 +23,10 @@ from holdfast.vault.reports import (
     RestoreReport,
     SnapshotInfo,
     SnapshotReport,
+    SyncReport,
     VerifyReport,
 )
-from holdfast.vault.repository import Repository
+from holdfast.vault.repository import Access, Repository
 from holdfast.vault.retention import Retention
 from holdfast.vault.snapshots import Snapshot, list_snapshots, resolve
 
@@ -36,14 +38,21 @@ class Vault:
         self._repository = repository
 
     @classmethod
-    def open(cls, path: Path) -> "Vault":
-        """The vault at `path`. Raises `NotFoundError`, `UnreadableError`, `NewerFormatError`."""
-        return cls(Repository.open(path.absolute()))
+    def open(cls, path: Path, access: Access | None = None) -> "Vault":
+        """The vault at `path`. Raises `NotFoundError`, `UnreadableError`, `NewerFormatError`.
+
+        `access` gives the keys of an encrypted one; without them `LockedError` is raised by what
+        needs them.
+        """
+        return cls(Repository.open(path.absolute(), access))
 
     @classmethod
-    def create(cls, path: Path) -> "Vault":
-        """Make a vault at `path`, or open the one there. Raises `ConflictError` if it is other."""
-        return cls(Repository.create(path.absolute()))
+    def create(cls, path: Path, access: Access | None = None) -> "Vault":
+        """Make a vault at `path`, encrypted if `access` says so, or open the one there.
+
+        Raises `ConflictError` if it is other.
+        """
+        return cls(Repository.create(path.absolute(), access))
 
     @property
     def path(self) -> Path:
@@ -55,6 +64,28 @@ class Vault:
         """The vault's own id, the same for ever."""
         return self._repository.id
 
+    def copy_from(
+        self,
+        other: "Vault",
+        refs: Sequence[str] | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> SyncReport:
+        """Copy snapshots of another vault here, those `refs` or all that are not here yet.
+
+        The files are not read again; the two vaults may be encrypted differently. What cannot be
+        read there is in the report. Raises `LockedError`, `StorageError`, `ConflictError`.
+        """
+        from holdfast.vault.sync import copy_snapshots
+
+        chosen = None if refs is None else [other.resolve(ref) for ref in refs]
+        return copy_snapshots(other._repository, self._repository, chosen, progress=progress)
+
+    @property
+    def keys(self) -> VaultKeys | None:
+        """The keys of an encrypted vault; None of one in clear."""
+        return self._repository.keys
+
     def snapshot(
         self,
         root: Path,
@@ -65,6 +96,8 @@ class Vault:
         everything: bool = False,
         workspace_id: str = "",
         workspace_name: str = "",
+        point: str = "",
+        away: Sequence[Path] = (),
         progress: Progress | None = None,
         unless_unchanged: bool = False,
     ) -> SnapshotReport:
@@ -75,7 +108,9 @@ class Vault:
         the default ones and ``.holdfastignore`` do not count. What cannot be read is in the
         snapshot's `problems`. With `unless_unchanged`, and when nothing is, the report is about
         the snapshot before, which is not proven again. When this returns, the snapshot survives a
-        power cut. Raises `NotFoundError`, `UsageError`, `StorageError`, `UnreadableError`.
+        power cut. `point` is a name that snapshots of the same moment in several vaults share;
+        `away` are places of other backups, which are left out. Raises `NotFoundError`,
+        `UsageError`, `StorageError`, `UnreadableError`.
         """
         from holdfast.vault.create import Order, take_snapshot
 
@@ -87,6 +122,8 @@ class Vault:
             everything,
             workspace_id,
             workspace_name,
+            point,
+            away,
             progress,
             unless_unchanged,
         )

@@ -4,24 +4,19 @@ import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
-from blake3 import blake3
-
-from holdfast.durable.names import long_path
-from holdfast.errors import HoldfastError, NewerFormatError
+from holdfast.errors import HoldfastError, LockedError, NewerFormatError
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.coverage import shown
 from holdfast.vault.entries import Entry
 from holdfast.vault.index import Index
-from holdfast.vault.proof import prove, record
+from holdfast.vault.proof import hash_of, prove, record
 from holdfast.vault.reports import Finding, Progress, VerifyReport
-from holdfast.vault.repository import PACK, Repository
+from holdfast.vault.repository import Repository
 from holdfast.vault.snapshots import Snapshot
 
 _SAMPLE = 20  # files restored per snapshot
 _NAMED = 50  # damaged paths named per snapshot; the rest is counted
-_BLOCK = 4 << 20
 
 
 def verify(
@@ -32,6 +27,7 @@ def verify(
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check the snapshots `identities`; see `Vault.verify`."""
+    repository.sealing.require_key()
     index = Index()
     index.load(repository)
     findings = list(index.findings)
@@ -43,10 +39,10 @@ def verify(
     for identity in identities:
         try:
             files, wrong = _check_snapshot(repository, index, identity, damaged, full=full)
-        except NewerFormatError:
+        except (NewerFormatError, LockedError):
             raise
         except HoldfastError as error:
-            where = f"snapshots/{identity}.jsonl.zst"
+            where = repository.snapshot_name(identity)
             findings.append(Finding(where, error.message, identity))
             continue
         restored += files
@@ -59,14 +55,14 @@ def _check_snapshot(
 ) -> tuple[int, list[Finding]]:
     """How many files were restored, and what is wrong."""
     snapshot = Snapshot(repository, identity)
-    where = f"snapshots/{identity}.jsonl.zst"
+    where = repository.snapshot_name(identity)
     findings: list[Finding] = []
     sample: list[Entry] = []
     files = more = 0
     for entry in snapshot.entries():
         if entry.kind != "file":
             continue
-        problem = _missing(entry, index, damaged)
+        problem = _missing(repository, entry, index, damaged)
         if problem is not None:
             if len(findings) < _NAMED:
                 path = shown(entry, snapshot.header.roots)
@@ -87,7 +83,7 @@ def _check_snapshot(
     return len(sample), findings + wrong
 
 
-def _missing(entry: Entry, index: Index, damaged: set[str]) -> str | None:
+def _missing(repository: Repository, entry: Entry, index: Index, damaged: set[str]) -> str | None:
     size = 0
     for chunk in entry.chunks:
         place = index.place(chunk)
@@ -95,7 +91,7 @@ def _missing(entry: Entry, index: Index, damaged: set[str]) -> str | None:
             return f"its chunk {chunk[:16]} is in no readable pack"
         if chunk in damaged:
             pack = index.frames[place.frame].pack
-            return f"its chunk {chunk[:16]} is damaged in packs/{pack[:2]}/{pack}{PACK}"
+            return f"its chunk {chunk[:16]} is damaged in {repository.pack_name(pack)}"
         size += place.length
     return None if size == entry.size else f"its chunks have {size} bytes instead of {entry.size}"
 
@@ -141,7 +137,7 @@ def _check_pack(
     path = repository.pack_path(pack)
     bad = []
     problems: dict[str, None] = {}
-    if _hash_of(path) != pack:
+    if hash_of(path) != pack:
         problems["its content does not match its name"] = None
     for number in frames:
         for chunk in chunks.get(number, ()):
@@ -156,14 +152,3 @@ def _check_pack(
     if bad:
         text += f"; {len(bad)} chunks cannot be read"
     return bad, Finding(repository.relative(path), text)
-
-
-def _hash_of(path: Path) -> str | None:
-    state = blake3()
-    try:
-        with long_path(path).open("rb") as file:
-            while block := file.read(_BLOCK):
-                state.update(block)
-    except OSError:
-        return None
-    return state.hexdigest()

@@ -5,13 +5,15 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from holdfast.errors import RunError
+from holdfast.engines.outbox import Outbox, open_outbox
+from holdfast.errors import HoldfastError, RunError
 
 if TYPE_CHECKING:
     from holdfast.workflows.definitions import Step
-    from holdfast.workflows.limits import Limiter
+    from holdfast.workflows.execution import Execution
+    from holdfast.workflows.limits import Gate
 
 _LONGEST_PAUSE = 60.0  # seconds
 
@@ -19,6 +21,14 @@ _LONGEST_PAUSE = 60.0  # seconds
 class EndingError(BaseException):
     """The interpreter is ending and starts no more threads. No failure of the run: it stays
     unfinished, and is resumed by the next process."""
+
+
+class GateError(BaseException):
+    """The store could not say whether the step may begin. No failure of the step."""
+
+    def __init__(self, error: HoldfastError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @contextmanager
@@ -30,27 +40,42 @@ def ending_noticed() -> Iterator[None]:
         raise EndingError(str(error)) from error
 
 
+class Performed(NamedTuple):
+    """How a step ended: what it returned or its last error, after how many attempts.
+
+    `outbox` has what the successful attempt put there.
+    """
+
+    value: Any
+    error: Exception | None
+    attempts: int
+    outbox: Outbox | None = None
+
+
 def perform(
     step: "Step[..., Any]",
     args: Sequence[Any],
     kwargs: dict[str, Any],
-    stopped: threading.Event,
-) -> tuple[Any, Exception | None, int]:
-    """Call the step until it returns or its retries are used up: (result, last error, attempts).
+    run: "Execution",
+) -> Performed:
+    """Call the step until it returns or its retries are used up.
 
-    What is no `Exception` (an interrupt, an exit) is not the step's failure and passes through.
+    Each attempt has an outbox of its own. What is no `Exception` (an interrupt, an exit) is not the
+    step's failure and passes through.
     """
+    gate = None if step.limiter is None else run.gate_of(step)
     attempt = 1
     while True:
         try:
-            if step.limiter is None:
-                return _once(step, args, kwargs), None, attempt
-            with _limited(step.limiter, step.name, stopped):
-                return _once(step, args, kwargs), None, attempt
+            with open_outbox(run.database) as outbox:
+                if gate is None:
+                    return Performed(_once(step, args, kwargs), None, attempt, outbox)
+                with _limited(gate, step.name, run.stopped):
+                    return Performed(_once(step, args, kwargs), None, attempt, outbox)
         except Exception as error:
             last = attempt > step.retries or not isinstance(error, step.retry_on)
-            if last or stopped.wait(_pause(step.backoff, attempt)):
-                return None, error, attempt
+            if last or run.stopped.wait(_pause(step.backoff, attempt)):
+                return Performed(None, error, attempt)
         attempt += 1
 
 
@@ -58,42 +83,52 @@ async def perform_async(
     step: "Step[..., Any]",
     args: Sequence[Any],
     kwargs: dict[str, Any],
-    stopped: threading.Event,
-) -> tuple[Any, Exception | None, int]:
+    run: "Execution",
+) -> Performed:
     """`perform` for a coroutine function: nothing blocks the event loop."""
     import asyncio
 
+    gate = None if step.limiter is None else run.gate_of(step)
     attempt = 1
     while True:
         try:
             async with asyncio.timeout(None) as limit:
-                while step.limiter is not None and (pause := step.limiter.try_enter()):
+                while gate is not None and (pause := _enter(gate)):
                     await asyncio.sleep(pause)
                 try:
                     if step.timeout is not None:
                         limit.reschedule(asyncio.get_running_loop().time() + step.timeout)
-                    return await step.function(*args, **kwargs), None, attempt
+                    with open_outbox(run.database) as outbox:
+                        value = await step.function(*args, **kwargs)
+                    return Performed(value, None, attempt, outbox)
                 finally:
-                    if step.limiter is not None:
-                        step.limiter.leave()
+                    if gate is not None:
+                        gate.leave()
         except Exception as caught:
             error = _late(step) if limit.expired() else caught
             last = attempt > step.retries or not isinstance(error, step.retry_on)
-            if last or stopped.is_set():
-                return None, error, attempt
+            if last or run.stopped.is_set():
+                return Performed(None, error, attempt)
         await asyncio.sleep(_pause(step.backoff, attempt))
         attempt += 1
 
 
+def _enter(gate: "Gate") -> float:
+    try:
+        return gate.try_enter()
+    except HoldfastError as error:
+        raise GateError(error) from error
+
+
 @contextmanager
-def _limited(limiter: "Limiter", name: str, stopped: threading.Event) -> Iterator[None]:
-    while pause := limiter.try_enter():
+def _limited(gate: "Gate", name: str, stopped: threading.Event) -> Iterator[None]:
+    while pause := _enter(gate):
         if stopped.wait(pause):
             raise RunError(f"the run ended before {name} could begin")
     try:
         yield
     finally:
-        limiter.leave()
+        gate.leave()
 
 
 def _pause(backoff: float, attempt: int) -> float:

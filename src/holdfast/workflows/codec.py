@@ -102,6 +102,7 @@ class Arguments:
         self._signature = inspect.signature(function)
         self._by_position: list[Decode] = []
         self._by_name: dict[str, Decode] = {}
+        self._plain = range(0)  # numbers of arguments that need no binding if none is named
         self._more_positions = self._more_names = decoder_for(Any, self._what)
         hints = hints_of(function)
         for name, parameter in self._signature.parameters.items():
@@ -114,9 +115,15 @@ class Arguments:
                 self._by_name[name] = decoder
             else:
                 self._by_position.append(decoder)
+        parameters = self._signature.parameters.values()
+        if len(self._by_position) == len(parameters):  # none is only named, or any number of them
+            needed = sum(parameter.default is parameter.empty for parameter in parameters)
+            self._plain = range(needed, len(parameters) + 1)
 
     def encode(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> bytes:
         """The call as JSON, the same for every way to write it. Raises `UsageError`."""
+        if not kwargs and len(args) in self._plain:
+            return encode({"args": args, "kwargs": kwargs}, self._what, ordered=True)
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -133,6 +140,8 @@ class Arguments:
             name: decode(self._by_name.get(name, self._more_names), raw, self._what)
             for name, raw in given.kwargs.items()
         }
+        if not kwargs and len(args) in self._plain:
+            return args, kwargs
         try:
             self._signature.bind(*args, **kwargs)
         except TypeError as error:

@@ -1,19 +1,28 @@
 """Starting workflows by the clock: at each minute of a schedule, once in the whole store.
 
 The run's id is made of the workflow's name and the minute, so however many workers see the minute
-come, and whichever way the clock is stepped, it is started once. A minute that passed while no
-worker was there is not made up for.
+come, and whichever way the clock is stepped, it is started once. The store keeps the last minute
+that was seen to, so that the next worker knows what passed while none was there; the workflow's
+`catch_up` says what becomes of that.
 """
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from holdfast.errors import UsageError
+import msgspec
+
+from holdfast.errors import HoldfastError, UsageError
 
 if TYPE_CHECKING:
     from holdfast.workflows.definitions import Workflow
+    from holdfast.workflows.store import WorkflowStore
+
+CatchUp = Literal["once", "each", "none"]
+"""What to start for the minutes that passed without a worker: the last of them, each, or none."""
+
+_FAR = timedelta(hours=1)  # a minute seen to that far ahead was of a clock that went wrong
 
 
 def check_schedule(name: str, cron: str, timezone: str) -> None:
@@ -23,11 +32,22 @@ def check_schedule(name: str, cron: str, timezone: str) -> None:
 
 def next_minute(name: str, cron: str, timezone: str, after: datetime) -> datetime:
     """The first minute of the schedule after then, in UTC."""
+    return _first(name, cron, timezone, after, backwards=False)
+
+
+def last_minute(name: str, cron: str, timezone: str, until: datetime) -> datetime:
+    """The last minute of the schedule that had come by then, in UTC."""
+    after = until.replace(second=0, microsecond=0) + timedelta(minutes=1)
+    return _first(name, cron, timezone, after, backwards=True)
+
+
+def _first(name: str, cron: str, timezone: str, after: datetime, *, backwards: bool) -> datetime:
     from cronsim import CronSim, CronSimError
 
     try:
         zone = UTC if timezone == "UTC" else ZoneInfo(timezone)
-        return next(CronSim(cron, after.astimezone(zone))).astimezone(UTC)
+        minutes = CronSim(cron, after.astimezone(zone), reverse=backwards)
+        return next(minutes).astimezone(UTC)
     except (CronSimError, ZoneInfoNotFoundError, ValueError, StopIteration) as error:
         raise UsageError(
             f"the schedule of workflow {name} is not understood: {cron!r} in {timezone}",
@@ -36,29 +56,68 @@ def next_minute(name: str, cron: str, timezone: str, after: datetime) -> datetim
 
 
 class Schedule:
-    """The workflows that have a schedule, and the minutes since it was last asked."""
+    """The minutes that one worker sees to, of the workflows it knows. `since` is when it began."""
 
-    def __init__(self, since: datetime) -> None:
+    def __init__(self, store: "WorkflowStore", since: datetime) -> None:
+        self._store = store
         self._since = since
+        self._looked: dict[str, tuple[datetime, datetime]] = {}  # when, and until when not again
 
-    def due(
-        self, workflows: Iterable["Workflow[..., Any]"], now: datetime
-    ) -> list[tuple["Workflow[..., Any]", str]]:
-        """Each workflow whose minute came since the last call, with the id of that run.
+    def start_due(
+        self,
+        workflows: Iterable["Workflow[..., Any]"],
+        now: datetime,
+        start: Callable[["Workflow[..., Any]", str], object],
+    ) -> None:
+        """Call `start` with each workflow whose minute has come, and the id of that run.
 
-        Of several minutes that came (the machine slept) it is the last one.
+        What it raises keeps none of the others; it is raised at the end, and due again.
         """
-        found = []
-        since, self._since = min(self._since, now), now
+        failed: HoldfastError | None = None
         for workflow in workflows:
             if workflow.cron is None:
                 continue
-            came, minute = None, since
-            while True:
-                minute = next_minute(workflow.name, workflow.cron, workflow.timezone, minute)
-                if minute > now:
-                    break
-                came = minute
-            if came is not None:
-                found.append((workflow, f"{workflow.name}-{came:%Y%m%dT%H%MZ}"))
-        return found
+            looked, upcoming = self._looked.get(workflow.name, (now, now))
+            if looked <= now < upcoming:
+                continue
+            try:
+                self._see_to(workflow, workflow.cron, now, start)
+            except HoldfastError as error:
+                failed = failed or error
+                continue
+            upcoming = next_minute(workflow.name, workflow.cron, workflow.timezone, now)
+            self._looked[workflow.name] = now, upcoming
+        if failed is not None:
+            raise failed
+
+    def _see_to(
+        self,
+        workflow: "Workflow[..., Any]",
+        cron: str,
+        now: datetime,
+        start: Callable[["Workflow[..., Any]", str], object],
+    ) -> None:
+        note = f"cron-{workflow.name}"
+        before = self._store.read_note(note)
+        done = self._since if before is None else msgspec.json.decode(before, type=datetime)
+        if done > now + _FAR or workflow.catch_up == "none":
+            done = min(max(done, self._since), now)
+        for minute in self._missed(workflow, cron, done, now):
+            start(workflow, f"{workflow.name}-{minute:%Y%m%dT%H%MZ}")
+            done = minute
+        after = msgspec.json.encode(done)
+        if after != before:
+            self._store.swap_note(note, before, after)
+
+    def _missed(
+        self, workflow: "Workflow[..., Any]", cron: str, done: datetime, now: datetime
+    ) -> Iterator[datetime]:
+        if workflow.catch_up != "each":
+            last = last_minute(workflow.name, cron, workflow.timezone, now)
+            if last > done:
+                yield last
+            return
+        minute = next_minute(workflow.name, cron, workflow.timezone, done)
+        while minute <= now:
+            yield minute
+            minute = next_minute(workflow.name, cron, workflow.timezone, minute)

@@ -6,7 +6,13 @@
       "description": "Collect the news and publish them.",
       "tasks": {
         "collect": {"command": ["python", "collect.py"], "retries": 2, "timeout": 60},
-        "publish": {"agent": "director-agent", "needs": ["collect"]}
+        "file": {
+          "mcp": {
+            "server": "notes", "tool": "add_note", "arguments": {"text": "${needs.collect}"}
+          },
+          "needs": ["collect"]
+        },
+        "publish": {"agent": "director-agent", "needs": ["file"]}
       }
     }
 
@@ -16,19 +22,33 @@ Its JSON Schema is published as ``docs/schemas/workflow.schema.json``.
 from collections.abc import Callable
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from holdfast.durable.documents import convert, read_document
 from holdfast.errors import NotFoundError, UsageError
+from holdfast.workflows.references import referenced_tasks
 
 TaskName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
 
+class ToolCall(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A tool of an MCP server, and what it is called with."""
+
+    server: Annotated[
+        str, Meta(description="A server of the MCP registry, of .mcp.json or of .claude.json.")
+    ]
+    tool: Annotated[str, Meta(description="The tool's name.")]
+    arguments: Annotated[
+        dict[str, Any],
+        Meta(description="Its arguments; ${input} and ${needs.TASK} stand for what they name."),
+    ] = {}
+
+
 class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One task: a command or an agent, with what it needs and how patient to be with it."""
+    """One task: a command, an agent or an MCP tool, what it needs and how patient to be with it."""
 
     command: Annotated[
         list[str] | None,
@@ -37,6 +57,7 @@ class Task(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     agent: Annotated[
         str | None, Meta(description="The id of a registered agent whose file is run.")
     ] = None
+    mcp: Annotated[ToolCall | None, Meta(description="A tool of an MCP server to call.")] = None
     needs: Annotated[
         list[TaskName], Meta(description="The tasks whose output this one gets; done before it.")
     ] = []
@@ -62,22 +83,34 @@ class WorkflowDocument(msgspec.Struct, frozen=True, rename="camel", forbid_unkno
 
 
 class Declaration(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A declared workflow as a run keeps it: every task has its command."""
+    """A declared workflow as a run keeps it: every task has its command or the file of its server.
+
+    `servers` has, by the name of an MCP server, the file that describes it.
+    """
 
     name: str
     folder: str
     tasks: dict[str, Task]
+    servers: dict[str, str] = {}
 
 
-def read_declaration(path: Path, folder: Path, agent: Callable[[str], list[str]]) -> Declaration:
+def read_declaration(
+    path: Path,
+    folder: Path,
+    agent: Callable[[str], list[str]],
+    server: Callable[[str], Path],
+) -> Declaration:
     """The workflow declared in `path`, to be run in `folder`.
 
-    `agent` gives the command of an agent by its id. Raises `NotFoundError`, `UnreadableError` with
+    `agent` gives the command of an agent by its id, `server` the file that describes an MCP server
+    by its name; both raise `NotFoundError`. Raises `NotFoundError`, `UnreadableError` with
     line and column, and `UsageError` for tasks that cannot be done in any order.
     """
     document = convert(read_document(path), WorkflowDocument)
     tasks = {name: _with_command(name, task, path, agent) for name, task in document.tasks.items()}
-    declaration = Declaration(path.stem, str(folder), tasks)
+    calls = [task.mcp for task in tasks.values() if task.mcp is not None]
+    servers = {call.server: str(server(call.server)) for call in calls}
+    declaration = Declaration(path.stem, str(folder), tasks, servers)
     order_of(declaration, path)
     return declaration
 
@@ -106,8 +139,18 @@ def declared_names(folder: Path) -> list[str]:
 
 
 def _with_command(name: str, task: Task, path: Path, agent: Callable[[str], list[str]]) -> Task:
-    if (task.command is None) == (task.agent is None):
-        raise UsageError(f"the task {name} has either a command or an agent", path=path)
+    kinds = [kind for kind in (task.command, task.agent, task.mcp) if kind is not None]
+    if len(kinds) != 1:
+        raise UsageError(
+            f"the task {name} has one of command, agent and mcp, not {len(kinds)}", path=path
+        )
+    if task.mcp is not None:
+        unknown = sorted(set(referenced_tasks(task.mcp.arguments)) - set(task.needs))
+        if unknown:
+            raise UsageError(
+                f"the task {name} refers to {unknown[0]!r}, which it does not need", path=path
+            )
+        return task
     if task.agent is None:
         if not task.command:
             raise UsageError(f"the command of the task {name} is empty", path=path)

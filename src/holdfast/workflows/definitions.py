@@ -12,6 +12,7 @@ from holdfast.workflows.execution import current
 from holdfast.workflows.records import Definition
 
 if TYPE_CHECKING:
+    from holdfast.workflows.cron import CatchUp
     from holdfast.workflows.engine import Workflows
     from holdfast.workflows.handles import Run
     from holdfast.workflows.limits import Limiter
@@ -119,12 +120,16 @@ class Workflow(Generic[Parameters, Result]):
         version: str | None = None,
         cron: str | None = None,
         timezone: str = "UTC",
+        catch_up: "CatchUp" = "once",
+        concurrency: int | None = None,
     ) -> None:
         self.function = function
         self.name = _name_of(function, name)
         self.version = version
         self.cron = cron
         self.timezone = timezone
+        self.catch_up = catch_up
+        self.limiter = _limiter(concurrency, None)
         update_wrapper(self, function)
         code = function.__code__
         reserved = {"id", "engine", "priority", "delay"} & set(code.co_varnames[: _arguments(code)])
@@ -139,6 +144,8 @@ class Workflow(Generic[Parameters, Result]):
             from holdfast.workflows.cron import check_schedule
 
             check_schedule(self.name, cron, timezone)
+            if catch_up not in ("once", "each", "none"):
+                raise UsageError(f"catch_up is once, each or none, not {catch_up!r}")
         definitions[function.__module__, function.__qualname__] = self
 
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
@@ -264,8 +271,9 @@ def step(
 
     `retries` is how many further attempts follow a failure that is one of `retry_on`; `backoff` is
     the pause before the first of them in seconds, doubled with jitter for each next; `timeout` is
-    the limit of one attempt in seconds. In this process at most `concurrency` attempts run at once,
-    and at most ``rate[0]`` begin within ``rate[1]`` seconds; further ones wait.
+    the limit of one attempt in seconds. At most `concurrency` attempts run at once, and at most
+    ``rate[0]`` begin within ``rate[1]`` seconds, over all processes that use the store and all
+    steps of the same name there; further ones wait.
     """
 
     def declare(function: Callable[..., Any]) -> Step[..., Any]:
@@ -297,6 +305,8 @@ def workflow(
     version: str | None = None,
     cron: str | None = None,
     timezone: str = "UTC",
+    catch_up: "CatchUp" = "once",
+    concurrency: int | None = None,
 ) -> "_DeclareWorkflow": ...
 def workflow(
     function: Callable[..., Any] | None = None,
@@ -306,17 +316,30 @@ def workflow(
     version: str | None = None,
     cron: str | None = None,
     timezone: str = "UTC",
+    catch_up: "CatchUp" = "once",
+    concurrency: int | None = None,
 ) -> Any:
     """Make a function, plain or async, a workflow.
 
     `name` stands for it in lists, instead of the function's. A run that was begun by another
-    `version` is not resumed by this one. By `cron` (five fields, in the time zone `timezone`) a
-    worker starts it, without arguments, once at each of these minutes.
+    `version` is not resumed by this one. By `cron` (five fields, in the time zone `timezone`) it is
+    started, without arguments, once at each of these minutes, however many workers there are. Of
+    the minutes that passed while there was none, `catch_up` starts the last (``once``), ``each`` or
+    ``none``. At most `concurrency` runs are executed at once, over all processes that use the
+    store; further ones stay queued. One that waits in the store does not count.
     """
 
     def declare(function: Callable[..., Any]) -> Workflow[..., Any]:
         kind = AsyncWorkflow if _is_async(function) else Workflow
-        return kind(function, name=name, version=version, cron=cron, timezone=timezone)
+        return kind(
+            function,
+            name=name,
+            version=version,
+            cron=cron,
+            timezone=timezone,
+            catch_up=catch_up,
+            concurrency=concurrency,
+        )
 
     return declare if function is None else declare(function)
 

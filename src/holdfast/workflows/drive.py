@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.context import task
 from holdfast.durable.faults import fault_point
+from holdfast.engines.outbox import open_outbox
 from holdfast.errors import HoldfastError, RunError, UsageError
 from holdfast.workflows import codec
 from holdfast.workflows.definitions import AsyncWorkflow
@@ -72,7 +73,8 @@ def _drive(
 ) -> Any:
     within = current.set(execution)
     try:
-        with task(f"{execution.run_id}:main"):
+        # What is put between the steps is of no transaction, so no outbox around the run gets it.
+        with task(f"{execution.run_id}:main"), open_outbox(""):
             value = workflow.function(*args, **kwargs)
             if isinstance(workflow, AsyncWorkflow):
                 value = _await(execution, value)

@@ -8,21 +8,23 @@ from typing import Any
 
 import msgspec
 
-from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
 from holdfast.errors import BusyError, ConflictError, HoldfastError
 from holdfast.workflows import codec
-from holdfast.workflows.definitions import Workflow
+from holdfast.workflows.claiming import Claims, body_of
+from holdfast.workflows.definitions import Step, Workflow
 from holdfast.workflows.execution import Execution
 from holdfast.workflows.forking import MOST, check_version, dropped_by_retry, position_of
 from holdfast.workflows.handles import Run
 from holdfast.workflows.jobs import Job, Jobs, check_same_call, failed
 from holdfast.workflows.leases import Leases
+from holdfast.workflows.limits import Gate, Gates, LimitReachedError
 from holdfast.workflows.loading import find_definition, imported_definition
 from holdfast.workflows.naming import child_id, new_run_id
 from holdfast.workflows.reading import RunReader, now_milliseconds
-from holdfast.workflows.records import Outcome, RunBody, Signal, encode, read_body
+from holdfast.workflows.records import Outcome, Signal, encode, read_body
+from holdfast.workflows.shared_transactions import SharedTransactions
 from holdfast.workflows.store import RunRow
 from holdfast.workflows.stores import open_store
 from holdfast.workflows.waiting import CHILD_ENDED, ChildRun
@@ -53,9 +55,17 @@ class Workflows(RunReader):
         self.url = url
         self.durability = durability
         store = open_store(url, durability=durability)
+        self.together = SharedTransactions(store)
         self._waker = Waker(store, self._wake)
         self._jobs = Jobs(store, threads=threads, parked=self._waker.add, ended=self._ended)
         super().__init__(store, Leases(store, lease=lease), self._jobs.running)
+        self._gates = Gates(store, self._leases)
+        self._claims = Claims(self, store, self._leases, self._gates, queued=self._waker.add)
+
+    @property
+    def database(self) -> str:
+        """The identity of the database that rooms beside can share a transaction in, else empty."""
+        return self.together.database
 
     def __enter__(self) -> "Workflows":
         return self
@@ -111,12 +121,13 @@ class Workflows(RunReader):
         job = Job(workflow, run_id, workflow.arguments.encode(args, kwargs or {}))
         created = now_milliseconds()
         due = created + int(delay * 1000) if delay > 0 else None
-        body = _body_of(job)
+        body = body_of(job)
         row = RunRow(run_id, workflow.name, "queued", created, body, due=due, priority=priority)
-        present = self._store.create_run(row)
+        present = self.together.create_run(row, None)
         if present is not None:
             given = bytes(read_body(present).input)
             check_same_call(run_id, (present.name, given), (workflow.name, job.given))
+            self.together.deliver()
         return Run(self, run_id, workflow.decoder, None)
 
     def resume(
@@ -148,7 +159,7 @@ class Workflows(RunReader):
             now = self.row(run_id)
             if now.finished is not None:
                 return None
-            execution = self._take(now)
+            execution = self._claims.take(now, job)
             if execution is None:
                 owner = self._leases.name_of(now.owner)
                 raise BusyError(f"run {run_id} is being executed by {owner}")
@@ -205,7 +216,7 @@ class Workflows(RunReader):
         position = MOST if from_step is None else position_of(self._store, row, from_step)
 
         def claim(job: Job) -> Execution | None:
-            return self._create(job, (run_id, position))
+            return self._claims.create(job, (run_id, position))
 
         job = Job(found, new_id, bytes(body.input))
         return Run(self, new_id, found.decoder, self._jobs.enter(job, claim, inline=inline))
@@ -268,7 +279,7 @@ class Workflows(RunReader):
         ones. `poll` is the pause in seconds between two looks at the store. Any number of
         processes may do so on one store.
         """
-        Worker(self, load=load).run(stop or threading.Event(), poll=poll)
+        Worker(self, self._store, load=load).run(stop or threading.Event(), poll=poll)
 
     def ready(self, *, limit: int) -> "list[RunRow]":
         """The runs that a worker may take now, the most urgent first."""
@@ -288,15 +299,23 @@ class Workflows(RunReader):
                 self.resume(run_id, load=True)
         return None
 
+    def gate_of(self, step: Step[..., Any]) -> Gate:
+        """What keeps to the limits of `step` over all who use the store."""
+        return self._gates.of_step(step)
+
     def put_down(self) -> None:
         """Make the runs being executed here leave at their next step, to go on elsewhere."""
         self._waker.close()
         self._jobs.put_down()
 
     def prune(self, *, older_than: float) -> int:
-        """Delete the runs that finished more than `older_than` seconds ago; how many."""
+        """Delete the runs that finished more than `older_than` seconds ago, for good; how many.
+
+        A child whose parent has not finished stays: it may still be asked for its result.
+        """
         before, deleted = int((time.time() - older_than) * 1000), 0
-        while ids := self._store.delete_runs(finished_before=before, limit=_PAGE):
+        keep = self.awaited_children()
+        while ids := self._store.delete_runs(finished_before=before, limit=_PAGE, keep=keep):
             deleted += len(ids)
         return deleted
 
@@ -325,41 +344,11 @@ class Workflows(RunReader):
         job = Job(workflow, run_id, workflow.arguments.encode(args, kwargs), parent)
 
         def claim(job: Job) -> Execution | None:
-            return self._create(job, None)
+            return self._claims.create(job, None)
 
         future = self._jobs.enter(job, claim, inline=inline)
+        self.together.deliver()
         return Run(self, run_id, workflow.decoder, future)
-
-    def _create(self, job: Job, fork: tuple[str, int] | None) -> Execution | None:
-        self._leases.hold()
-        created, owner = now_milliseconds(), self._leases.owner
-        body = _body_of(job)
-        row = RunRow(job.run_id, job.workflow.name, "running", created, body, owner)
-        present = self._store.create_run(row, fork=fork)
-        if present is None:
-            fault_point("workflow.started")
-            return Execution(self, self._store, job.run_id, row.epoch, fresh=fork is None)
-        given = read_body(present)
-        check_same_call(
-            job.run_id, (present.name, bytes(given.input)), (job.workflow.name, job.given)
-        )
-        if present.finished is not None:
-            return None
-        if self.is_put_down(present):
-            self._waker.add(job.run_id)  # it goes on here, unless a worker comes first
-            return None
-        check_version(job.run_id, given, job.workflow)
-        return self._take(present)
-
-    def _take(self, row: RunRow) -> Execution | None:
-        """Claim an unfinished run that this process does not execute; None if another does."""
-        self._leases.hold()
-        if row.owner != self._leases.owner and not self._leases.is_free(row.owner):
-            return None
-        if not self._store.claim_run(row.id, epoch=row.epoch, owner=self._leases.owner):
-            return None
-        fault_point("workflow.claimed")
-        return Execution(self, self._store, row.id, row.epoch + 1, fresh=False)
 
     def _recovered(self, row: RunRow, *, load: bool) -> "list[Run[Any]]":
         try:
@@ -375,12 +364,17 @@ class Workflows(RunReader):
 
     def _wake(self, run_id: str) -> None:
         """Go on with a run that this process parked, unless another has it by now."""
-        with suppress(HoldfastError):
+        try:
             self.resume(run_id)
+        except LimitReachedError:
+            self._waker.add(run_id)
+        except HoldfastError:
+            return
 
     def _ended(self, run_id: str, parent: str | None) -> None:
         """Wake the run that waits for this one, if one does."""
         if parent is None:
+            self._waker.look()
             return
         signal = Signal(CHILD_ENDED, msgspec.Raw(encode(run_id)), now_milliseconds())
         with suppress(HoldfastError):  # it looks by itself from time to time
@@ -395,10 +389,3 @@ class Workflows(RunReader):
             outcome=encode(Outcome()),
             finished=now_milliseconds(),
         )
-
-
-def _body_of(job: Job) -> bytes:
-    workflow = job.workflow
-    return encode(
-        RunBody(workflow.definition, msgspec.Raw(job.given), workflow.version, job.parent)
-    )

@@ -7,7 +7,6 @@ killed before that is performed again (at least once), and one that is recorded 
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -17,13 +16,14 @@ import msgspec
 
 from holdfast.context import task
 from holdfast.durable.faults import fault_point
+from holdfast.engines.outbox import Outbox
 from holdfast.errors import ConflictError, HoldfastError, RunError, UsageError
 from holdfast.workflows import codec
-from holdfast.workflows.attempts import ending_noticed, perform, perform_async
+from holdfast.workflows.attempts import GateError, Performed, ending_noticed, perform, perform_async
 from holdfast.workflows.failures import failure_of, step_error
 from holdfast.workflows.history import History
 from holdfast.workflows.records import StepRecord, encode
-from holdfast.workflows.results import put_result, with_result
+from holdfast.workflows.results import LARGE, put_result, with_result
 from holdfast.workflows.store import WorkflowStore
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from holdfast.workflows.definitions import Step
     from holdfast.workflows.engine import Workflows
+    from holdfast.workflows.limits import Gate
 
 current: ContextVar["Execution | None"] = ContextVar("holdfast_run", default=None)
 """The run whose workflow function this code belongs to; None outside of one and inside steps."""
@@ -75,13 +76,14 @@ class Execution:
         self.run_id = run_id
         self.epoch = epoch
         self.history = History(store, run_id, fresh=fresh)
+        self.database = engine.database
         self.stopped = threading.Event()
         self.performing = 0
         """How many async steps are being performed."""
         self.taken_signals: set[int] = set()
         self.patches: dict[str, bool] = {}
         self._numbering = threading.Lock()
-        self._calls: Counter[str] = Counter()
+        self._calls: dict[str, int] = {}
         self._position = 0
         self._broken: BaseException | None = None
         self._task: asyncio.Task[Any] | None = None
@@ -195,8 +197,8 @@ class Execution:
             self._position += 1
             if exactly is not None:
                 return Slot(self._position, exactly)
-            self._calls[name] += 1
-            return Slot(self._position, f"{name}-{self._calls[name]}")
+            number = self._calls[name] = self._calls.get(name, 0) + 1
+            return Slot(self._position, f"{name}-{number}")
 
     def next_recorded(self) -> StepRecord | None:
         """The record in the place of the next step, which stays there."""
@@ -210,6 +212,8 @@ class Execution:
 
     def replay(self, slot: Slot, decoder: codec.Decode | None = None) -> Done | None:
         """The step as it is recorded, or None when it is not; without a decoder as plain JSON."""
+        if self.history.is_over:
+            return None
         with self.breaking():
             record = self.history.take(slot.position)
         if record is None:
@@ -228,13 +232,23 @@ class Execution:
             raise self.break_off(_changed(self.run_id, error.message)) from error
         return Done(record, value)
 
-    def record(self, slot: Slot, record: StepRecord) -> None:
-        """Store a finished step. Raises `ConflictError` when the run was taken meanwhile."""
-        with self.breaking():
+    def record(self, slot: Slot, record: StepRecord, outbox: Outbox | None = None) -> None:
+        """Store a finished step, and what `outbox` holds in the same transaction.
+
+        Raises `ConflictError` when the run was taken meanwhile.
+        """
+        try:
             fault_point("workflow.step.executed")
-            kept = self.store.record_step(
-                self.run_id, epoch=self.epoch, position=slot.position, body=encode(record)
+            kept = self.engine.together.record_step(
+                self.run_id,
+                epoch=self.epoch,
+                position=slot.position,
+                body=encode(record),
+                outbox=outbox,
             )
+        except Exception as error:  # not the workflow's to handle; see `check`
+            self._broken = self._broken or error
+            raise
         if not kept:
             raise self.lost()
         fault_point("workflow.step.recorded")
@@ -280,10 +294,12 @@ class Execution:
         within = current.set(None)
         try:
             with task(f"{self.run_id}:{slot.id}"):
-                outcome = perform(step, args, kwargs, self.stopped)
+                performed = perform(step, args, kwargs, self)
+        except GateError as refused:
+            raise self.break_off(refused.error) from refused
         finally:
             current.reset(within)
-        return self._keep(step, slot, outcome, started, clock)
+        return self._keep(step, slot, performed, started, clock)
 
     async def _perform_async(
         self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
@@ -294,21 +310,27 @@ class Execution:
         self.performing += 1
         try:
             with task(f"{self.run_id}:{slot.id}"):
-                outcome = await perform_async(step, args, kwargs, self.stopped)
+                performed = await perform_async(step, args, kwargs, self)
+        except GateError as refused:
+            raise self.break_off(refused.error) from refused
         finally:
             self.performing -= 1
             current.reset(within)
-        return self._keep(step, slot, outcome, started, clock)
+        return self._keep(step, slot, performed, started, clock)
+
+    def gate_of(self, step: "Step[..., Any]") -> "Gate":
+        """What keeps to the limits of a step that has some."""
+        return self.engine.gate_of(step)
 
     def _keep(
         self,
         step: "Step[..., Any]",
         slot: Slot,
-        outcome: tuple[Any, Exception | None, int],
+        performed: Performed,
         started: int,
         clock: float,
     ) -> Done:
-        value, error, attempts = outcome
+        value, error, attempts, outbox = performed
         result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
         failure = blob = None
         if error is None:
@@ -319,14 +341,18 @@ class Execution:
             except UsageError as unfit:
                 error = unfit
             else:
-                with self.breaking():
-                    result, blob = put_result(self.store, self.run_id, encoded)
+                if len(encoded) < LARGE:
+                    result = msgspec.Raw(encoded)
+                else:
+                    with self.breaking():
+                        result, blob = put_result(self.store, self.run_id, encoded)
         if error is not None:
             self.check()  # a step that a cancellation cut short has not failed
             failure = failure_of(error, step=slot.id, attempts=attempts)
+            outbox = None
         seconds = round(time.perf_counter() - clock, 6)
         record = StepRecord(slot.id, started, seconds, attempts, result, failure, blob, slot.group)
-        self.record(slot, record)
+        self.record(slot, record, outbox)
         return Done(record, value)
 
     def _check_task(self, name: str) -> None:

@@ -16,6 +16,11 @@ class History:
         self._reached = 0  # every recorded step up to this position has been loaded
         self._complete = fresh
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be given out."""
+        return self._complete and not self._loaded
+
     def take(self, position: int) -> StepRecord | None:
         """The step recorded at `position`, or None. Raises `UnreadableError`."""
         while not self._complete and self._reached < position:

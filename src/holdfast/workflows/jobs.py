@@ -2,15 +2,20 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextvars import copy_context
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from holdfast.errors import ConflictError, UsageError
 from holdfast.workflows.definitions import Workflow
 from holdfast.workflows.drive import drive
 from holdfast.workflows.execution import Execution, ParkedError
+from holdfast.workflows.growing_pool import GrowingPool
 from holdfast.workflows.store import WorkflowStore
+
+if TYPE_CHECKING:
+    from holdfast.workflows.limits import Gate
 
 
 class ElsewhereError(Exception):
@@ -28,6 +33,8 @@ class Job:
         self.run_id = run_id
         self.given = given
         self.execution: Execution | None = None
+        self.gate: Gate | None = None
+        """What the run leaves by when it is executed no longer, if its workflow has a limit."""
         self.future: Future[Any] = Future()
 
     def check_same(self, other: "Job") -> None:
@@ -69,7 +76,7 @@ class Jobs:
         self._parked = parked
         self._ended = ended
         self._threads = threads
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool = GrowingPool(threads, "holdfast-run")
         self._lock = threading.Lock()
         self._jobs: dict[str, Job] = {}
         self._closed = False
@@ -97,7 +104,8 @@ class Jobs:
         elif inline:
             self._execute(job, job.execution)
         else:
-            self._started().submit(copy_context().run, self._execute, job, job.execution)
+            begin = partial(copy_context().run, self._execute, job, job.execution)
+            self._submit(job, begin)
         return job.future
 
     def running(self, run_id: str) -> bool:
@@ -124,9 +132,7 @@ class Jobs:
         """Accept nothing more and wait for the started runs to end; False when closed before."""
         with self._lock:
             before, self._closed = self._closed, True
-            pool = self._pool
-        if pool is not None:
-            pool.shutdown()
+        self._pool.close()
         return not before
 
     def _place(self, job: Job) -> Job:
@@ -138,6 +144,10 @@ class Jobs:
     def _leave(self, job: Job, error: BaseException | None, value: Any = None) -> None:
         with self._lock:
             self._jobs.pop(job.run_id, None)
+        gate, job.gate = job.gate, None
+        if gate is not None:
+            gate.leave()
+            self._ended(job.run_id, None)  # another one may be let in now
         if error is None:
             job.future.set_result(value)
         else:
@@ -159,11 +169,12 @@ class Jobs:
             self._leave(job, None, value)
             self._ended(job.run_id, job.parent)
 
-    def _started(self) -> ThreadPoolExecutor:
-        with self._lock:
-            if self._pool is None:
-                self._pool = ThreadPoolExecutor(self._threads, "holdfast-run")
-            return self._pool
+    def _submit(self, job: Job, begin: Callable[[], None]) -> None:
+        try:
+            self._pool.submit(begin)
+        except RuntimeError as error:  # the interpreter is ending
+            self._leave(job, error)
+            raise
 
 
 def failed(error: Exception) -> "Future[Any]":

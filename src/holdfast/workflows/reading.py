@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -14,7 +15,6 @@ from holdfast.workflows.records import (
     RunInfo,
     Status,
     StepInfo,
-    moment,
     read_body,
     read_outcome,
     read_step,
@@ -82,14 +82,22 @@ class RunReader:
         return found[:limit]
 
     def prunable(self, *, older_than: float) -> Runs:
-        """The runs that `Workflows.prune` would delete, newest first."""
-        before = moment(int((time.time() - older_than) * 1000))
-        found: Runs = []
-        page = self.list(limit=_PAGE)
-        while page:
-            found += [run for run in page if run.finished_at and run.finished_at < before]
-            page = self.list(limit=_PAGE, before=page[-1].serial)
-        return found
+        """The runs that `Workflows.prune` would delete, newest first; without their results."""
+        before = now_milliseconds() - int(older_than * 1000)
+        awaited = self.awaited_children()
+        return [
+            run_info(row, interrupted=False, outcome=Outcome())
+            for row in self._rows()
+            if row.finished is not None and row.finished < before and row.id not in awaited
+        ]
+
+    def awaited_children(self) -> set[str]:
+        """The finished runs whose parent has not finished: it may still ask for their results."""
+        parents = {row.id for row in self._rows(unfinished=True)}
+        if not parents:
+            return set()
+        children = (row for row in self._rows(containing=b'"parent":') if row.finished is not None)
+        return {row.id for row in children if read_body(row).parent in parents}
 
     def count_by_status(self) -> dict[str, int]:
         """How many runs there are of each status; those that no status has are left out."""
@@ -142,7 +150,7 @@ class RunReader:
             for row in rows
             if row.finished is None
             and row.damage is None
-            and not self.is_put_down(row)
+            and not is_put_down(row)
             and not self._running(row.id)
         }
         owners = {owner for owner in idle.values() if owner is not None}
@@ -156,16 +164,20 @@ class RunReader:
             if row is not None and row.finished is None and row.owner == idle[run_id]
         }
 
-    def is_put_down(self, row: RunRow) -> bool:
-        """Whether nobody executes the run because it waits or is queued; not interrupted."""
-        return row.owner is None and row.status in ("queued", "waiting")
-
     def interrupted(self) -> Iterator[RunRow]:
         """The runs that were interrupted, newest first."""
         before: int | None = None
-        while page := self._store.list_runs(status="running", before=before, limit=_PAGE):
+        while page := self._store.list_runs(
+            status="running", unfinished=True, before=before, limit=_PAGE
+        ):
             free = self.free(page)
             yield from (row for row in page if row.id in free)
+            before = page[-1].serial
+
+    def _rows(self, **wanted: Any) -> Iterator[RunRow]:
+        before: int | None = None
+        while page := self._store.list_runs(before=before, limit=_PAGE, **wanted):
+            yield from (row for row in page if row.damage is None)
             before = page[-1].serial
 
     def _info(self, row: RunRow, *, interrupted: bool) -> RunInfo:
@@ -181,6 +193,11 @@ class RunReader:
             for _, body in page:
                 yield step_info(with_result(self._store, read_step(body, run_id)))
             after = page[-1][0]
+
+
+def is_put_down(row: RunRow) -> bool:
+    """Whether nobody executes the run because it waits or is queued; not interrupted."""
+    return row.owner is None and row.status in ("queued", "waiting")
 
 
 def _milliseconds(moment: datetime | None) -> int | None:

@@ -9,8 +9,10 @@ one changes nothing and returns False. That is what keeps an owner that lost its
 not know it yet, from recording a step a second time.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple, Protocol, cast
+
+from holdfast.engines.outbox import Outbox
 
 
 class RunRow(NamedTuple):
@@ -159,8 +161,11 @@ class WorkflowStore(Protocol):
         """The bytes that were kept under `digest`, or None."""
         ...
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
-        """Delete at most `limit` runs that finished before then, and their steps; their ids."""
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
+        """Delete at most `limit` runs that finished before then, save those in `keep`, with all
+        that belongs to them; their ids."""
         ...
 
     def save_owner(self, owner: str, body: bytes) -> None:
@@ -175,6 +180,54 @@ class WorkflowStore(Protocol):
         """Forget an owner; a missing one is fine."""
         ...
 
+    def read_note(self, name: str) -> bytes | None:
+        """A small document that all who use the store share, or None."""
+        ...
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        """Store the document `after` if it is still `before` (None: there is none)."""
+        ...
+
     def close(self) -> None:
         """Give back what the store holds; it is not used afterwards."""
         ...
+
+
+class TransactionalStore(WorkflowStore, Protocol):
+    """A store in a database that other rooms may live in: their writes go in with its own."""
+
+    @property
+    def database(self) -> str:
+        """The identity of that database; see `holdfast.engines.outbox`."""
+        ...
+
+    def create_run(
+        self,
+        run: RunRow,
+        *,
+        fork: tuple[str, int] | None = None,
+        outbox: Outbox | None = None,
+    ) -> RunRow | None:
+        """As of every store; the writes of `outbox` are kept exactly when the run is created."""
+        ...
+
+    def deliver(self, outbox: Outbox) -> None:
+        """Do the writes of `outbox` in a transaction of their own."""
+        ...
+
+    def record_step(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        position: int,
+        body: bytes,
+        outbox: Outbox | None = None,
+    ) -> bool:
+        """As of every store; the writes of `outbox` are kept exactly when the step is."""
+        ...
+
+
+def transactional(store: WorkflowStore) -> TransactionalStore | None:
+    """The store, if it shares the transactions of its database."""
+    return cast("TransactionalStore", store) if hasattr(store, "database") else None

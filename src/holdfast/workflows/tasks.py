@@ -1,5 +1,6 @@
 """Performing a declared workflow: each task a step, several at once where nothing is needed.
 
+A task that calls a tool of an MCP server has the tool's output as its own; see `mcp_tools`.
 A task's program gets ``{"input": …, "needs": {task: output}}`` on standard input and its task id in
 ``HOLDFAST_TASK_ID``. What it prints is its output: the JSON it is, else its text. A status that is
 not 0 is a failure, which keeps the end of what it wrote to standard error.
@@ -7,9 +8,10 @@ not 0 is a failure, which keeps the end of what it wrote to standard error.
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -19,6 +21,8 @@ from holdfast.errors import UsageError
 from holdfast.workflows.declarations import Declaration, Task, order_of
 from holdfast.workflows.definitions import Step, workflow
 from holdfast.workflows.execution import Done, Execution, Slot, current, given
+from holdfast.workflows.mcp_tools import call_tool, read_server
+from holdfast.workflows.references import resolved
 
 _AT_ONCE = 8
 _KEPT_ERRORS = 8_000  # characters
@@ -87,19 +91,23 @@ class _Graph:
         task = self._declaration.tasks[name]
         slot: Slot = self._slots[name]
         needs = {need: given(self._done[need]) for need in task.needs}
-        return self._run.perform(
-            _step_of(name, task), slot, (task, self._declaration.folder, self._input, needs), {}
-        )
+        folder = self._declaration.folder
+        if task.mcp is None:
+            step = _step_of(name, task, run_program)
+            return self._run.perform(step, slot, (task, folder, self._input, needs), {})
+        file = Path(self._declaration.servers[task.mcp.server])
+        step = _step_of(name, task, run_tool)
+        return self._run.perform(step, slot, (task, file, folder, self._input, needs), {})
 
 
-def _step_of(name: str, task: Task) -> Step[..., Any]:
+def _step_of(name: str, task: Task, function: Callable[..., Any]) -> Step[..., Any]:
     return Step(
-        run_program,
+        function,
         name=name,
         retries=task.retries,
         backoff=task.backoff,
         retry_on=(Exception,),
-        timeout=None,  # the program is ended, which a thread cannot be
+        timeout=None,  # the program or the server is ended, which a thread cannot be
         concurrency=None,
         rate=None,
     )
@@ -129,6 +137,25 @@ def run_program(task: Task, folder: str, given_input: Any, needs: Mapping[str, A
     if ended.returncode != 0:
         raise TaskFailedError(f"ended with status {ended.returncode}{_tail(ended.stderr)}")
     return _output(ended.stdout)
+
+
+def run_tool(
+    task: Task, file: Path, folder: str, given_input: Any, needs: Mapping[str, Any]
+) -> Any:
+    """Call the task's tool of the server that `file` describes; its output.
+
+    Raises `ToolFailedError`, `UnknownReferenceError`, and `NotFoundError` when the server is gone.
+    """
+    call = task.mcp
+    assert call is not None
+    return call_tool(
+        read_server(file, call.server),
+        call.tool,
+        resolved(call.arguments, {"input": given_input, "needs": needs}),
+        folder=folder,
+        timeout=task.timeout,
+        environment={ENVIRONMENT: current_task_id() or ""},
+    )
 
 
 def _output(data: bytes) -> Any:

@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from holdfast.errors import BusyError, HoldfastError
 from holdfast.workflows.cron import Schedule
 from holdfast.workflows.definitions import definitions
+from holdfast.workflows.limits import LimitReachedError
 from holdfast.workflows.store import RunRow, WorkflowStore
 
 if TYPE_CHECKING:
@@ -92,11 +94,12 @@ def _is_due(row: RunRow, now: int) -> bool:
 class Worker:
     """The loop of `Workflows.work`."""
 
-    def __init__(self, engine: "Workflows", *, load: bool) -> None:
+    def __init__(self, engine: "Workflows", store: WorkflowStore, *, load: bool) -> None:
         self._engine = engine
         self._load = load
-        self._schedule = Schedule(datetime.now(UTC))
+        self._schedule = Schedule(store, datetime.now(UTC))
         self._refused: dict[str, int] = {}
+        self._limited = 0  # runs that were over their workflow's limit at the last look
 
     def run(self, stop: threading.Event, *, poll: float) -> None:
         """Take runs until `stop` is set, looking every `poll` seconds."""
@@ -109,21 +112,32 @@ class Worker:
 
     def look(self) -> bool:
         """Start what is due, interrupted or scheduled; whether there may be more at once."""
-        for workflow, run_id in self._schedule.due(definitions.values(), datetime.now(UTC)):
-            self._engine.start(workflow, run_id=run_id)
+        with suppress(HoldfastError):  # the minute is due again at the next look
+            self._start_scheduled()
         for run in self._engine.recover(load=self._load):
             self._refused.pop(run.id, None)
         room = self._engine.free_threads()
-        rows = self._engine.ready(limit=room + len(self._refused)) if room else []
-        taken = 0
+        passed_over = len(self._refused) + self._limited
+        rows = self._engine.ready(limit=room + passed_over) if room else []
+        taken = self._limited = 0
         for row in rows:
             if taken < room and self._refused.get(row.id) != row.epoch:
                 taken += self._take(row)
         return bool(rows) and taken == room
 
+    def _start_scheduled(self) -> None:
+        self._schedule.start_due(
+            list(definitions.values()),
+            datetime.now(UTC),
+            lambda due, run_id: self._engine.start(due, run_id=run_id),
+        )
+
     def _take(self, row: RunRow) -> bool:
         try:
             self._engine.resume(row.id, load=self._load)
+        except LimitReachedError:
+            self._limited += 1
+            return False
         except BusyError:
             return False  # another worker was faster
         except HoldfastError:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.durable import reserve
 from holdfast.durable.documents import encode
 from holdfast.durable.files import make_folder, write_atomic
 from holdfast.durable.locks import Lock
@@ -115,6 +116,7 @@ def _example_documents() -> dict[str, object]:
 
 def _ensure_state(root: Path, home: Path) -> None:
     write_atomic(root / STATE_FOLDER / ".gitignore", b"*\n")
+    reserve.lay_by(root)
     marker = Marker(id=str(uuid.uuid4()), name=root.name, home=_relative_home(root, home))
     write_atomic(marker_of(root), encode(marker))
 

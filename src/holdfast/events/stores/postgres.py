@@ -1,101 +1,31 @@
-"""Events in PostgreSQL: five tables and one function in the schema ``holdfast``.
+"""Events in PostgreSQL: five tables and two functions in the schema ``holdfast``.
 
-How no reader skips an event: an append raises the one row of ``event_head`` and so holds its lock
-until it is committed; the next append gets its positions only then. So positions are committed in
+How no reader skips an event: an append holds the one lock of all appends until it is committed; the
+next append looks only then for the last position, and takes the next. So positions are committed in
 their order, without gaps, also when a transaction is rolled back or a connection cut. An append is
-one call of ``event_append``: one round trip, one commit.
+one call of ``append_event`` or ``append_events``: one round trip, one commit. It notifies
+``holdfast_events`` when somebody listens, see `holdfast.events.stores.postgres_bell`.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, LiteralString
+from typing import TYPE_CHECKING, Any
 
+from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.events.store import Appended, NewEvent, State, StateKind, StoredEvent, Stream
+from holdfast.events.stores.postgres_bell import PostgresBell
+from holdfast.events.stores.postgres_tables import LOCK_APPENDS, MIGRATIONS
 
 if TYPE_CHECKING:
     from holdfast.engines.postgres import Connection
 
-_MIGRATIONS = (
-    """
-CREATE TABLE events (
-    position bigint PRIMARY KEY,
-    stream varchar COLLATE "C" NOT NULL,
-    version bigint NOT NULL,
-    type varchar NOT NULL,
-    body text NOT NULL,
-    UNIQUE (stream, version)
-);
-CREATE TABLE event_keys (
-    stream varchar COLLATE "C" NOT NULL,
-    key varchar COLLATE "C" NOT NULL,
-    version bigint NOT NULL,
-    position bigint NOT NULL,
-    PRIMARY KEY (stream, key)
-);
-CREATE TABLE event_head (lone boolean PRIMARY KEY CHECK (lone), position bigint NOT NULL);
-INSERT INTO event_head VALUES (true, 0);
-CREATE TABLE event_states (
-    kind varchar NOT NULL,
-    name varchar NOT NULL,
-    at bigint NOT NULL,
-    body text NOT NULL,
-    PRIMARY KEY (kind, name)
-);
-CREATE TABLE event_archives (
-    stream varchar COLLATE "C" PRIMARY KEY,
-    version bigint NOT NULL,
-    note text NOT NULL
-);
-CREATE FUNCTION event_append(
-    a_stream varchar, types varchar[], bodies text[], expect bigint, a_key varchar
-) RETURNS TABLE (last_version bigint, last_position bigint) LANGUAGE plpgsql AS $$
-DECLARE
-    number bigint := cardinality(types);
-    before bigint;
-BEGIN
-    -- The lock of this row, held to the end of the transaction, puts appends in their order.
-    UPDATE holdfast.event_head h SET position = h.position + number
-        RETURNING h.position INTO last_position;
-    IF a_key IS NOT NULL THEN
-        SELECT k.version, k.position INTO last_version, before FROM holdfast.event_keys k
-            WHERE k.stream = a_stream AND k.key = a_key;
-        IF FOUND THEN
-            UPDATE holdfast.event_head h SET position = h.position - number;
-            last_position := before;
-            RETURN NEXT;
-            RETURN;
-        END IF;
-    END IF;
-    SELECT coalesce(max(e.version), 0) INTO before FROM holdfast.events e
-        WHERE e.stream = a_stream;
-    IF (expect IS NOT NULL AND expect <> before)
-        OR EXISTS (SELECT 1 FROM holdfast.event_archives a WHERE a.stream = a_stream) THEN
-        UPDATE holdfast.event_head h SET position = h.position - number;
-        RETURN;
-    END IF;
-    IF number = 1 THEN
-        INSERT INTO holdfast.events VALUES
-            (last_position, a_stream, before + 1, types[1], bodies[1]);
-        IF a_key IS NOT NULL THEN
-            INSERT INTO holdfast.event_keys VALUES
-                (a_stream, a_key, before + 1, last_position);
-        END IF;
-    ELSE
-        INSERT INTO holdfast.events
-            SELECT last_position - number + n, a_stream, before + n, t, b
-            FROM unnest(types, bodies) WITH ORDINALITY AS new (t, b, n);
-    END IF;
-    last_version := before + number;
-    RETURN NEXT;
-END $$;
-""",
+_APPEND_ONE = (
+    "SELECT * FROM append_event(%s::varchar, %s::varchar, %s::text, %s::bigint, %s::varchar)"
 )
-
-_APPEND = (
-    "SELECT * FROM event_append(%s::varchar, %b::varchar[], %b::text[], %s::bigint, %s::varchar)"
-)
+_APPEND_MANY = "SELECT * FROM append_events(%s::varchar, %b::varchar[], %b::text[], %s::bigint)"
+_HEAD = "SELECT greatest((SELECT max(position) FROM events), (SELECT position FROM event_head))"
 _READ = "SELECT position, stream, version, type, body FROM events"
 _VERSION = (
     "SELECT coalesce((SELECT max(version) FROM events WHERE stream = %(stream)s),"
@@ -115,7 +45,8 @@ WHERE starts_with(name, %(prefix)s) LIMIT %(limit)s
 """
 _SAVE_FIRST = "INSERT INTO event_states VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING"
 _SAVE_NEXT = "UPDATE event_states SET at = %s, body = %s WHERE kind = %s AND name = %s AND at = %s"
-_LOCK_HEAD: LiteralString = "SELECT position FROM event_head FOR UPDATE"
+# So that no position is given out twice when the last events are archived.
+_KEEP_HEAD = f"UPDATE event_head SET position = ({_HEAD})"
 _PUT_BACK = "INSERT INTO events VALUES (%s, %s, %s, %s, %s)"
 _PUT_BACK_KEY = "INSERT INTO event_keys VALUES (%s, %s, %s, %s)"
 
@@ -124,15 +55,22 @@ class PostgresEventStore:
     """See `holdfast.events.store.EventStore`. Many machines may use the same database."""
 
     def __init__(self, url: EngineUrl, *, durability: Durability = "process") -> None:
-        self._postgres = Postgres(url, room="events", migrations=_MIGRATIONS, durability=durability)
+        self._postgres = Postgres(url, room="events", migrations=MIGRATIONS, durability=durability)
 
     def append(
         self, stream: str, events: Sequence[NewEvent], *, expect: int | None, key: str | None
     ) -> Appended | None:
-        types = [event.type for event in events]
-        bodies = [event.body.decode() for event in events]
-        rows = self._ask(_APPEND, (stream, types, bodies, expect, key))
-        return Appended(*rows[0]) if rows else None
+        given: tuple[Any, ...]
+        if len(events) == 1:
+            ((type_, body),) = events
+            call, given = _APPEND_ONE, (stream, type_, body.decode(), expect, key)
+        else:
+            types = [event.type for event in events]
+            bodies = [event.body.decode() for event in events]
+            call, given = _APPEND_MANY, (stream, types, bodies, expect)
+        with self._postgres.connection() as connection:
+            version, position = _first(connection.execute(call.encode(), given))
+        return None if version is None else Appended(version, position)
 
     def read(
         self,
@@ -156,7 +94,7 @@ class PostgresEventStore:
         return self._ask(f"{_READ} {where}", given)
 
     def head(self) -> int:
-        return int(self._ask("SELECT position FROM event_head")[0][0])
+        return int(self._ask(_HEAD)[0][0])
 
     def version(self, stream: str) -> int:
         return int(self._ask(_VERSION, {"stream": stream})[0][0])
@@ -184,17 +122,19 @@ class PostgresEventStore:
 
     def archive(self, stream: str, version: int, note: bytes) -> bool:
         with self._postgres.transaction() as connection:
-            connection.execute(_LOCK_HEAD)  # nobody appends meanwhile
+            connection.execute(LOCK_APPENDS)  # nobody appends meanwhile
             row = connection.execute(
                 "SELECT max(version) FROM events WHERE stream = %s", (stream,)
             ).fetchone()
             if row != (version,):
                 return False
+            connection.execute(_KEEP_HEAD)
             connection.execute("DELETE FROM events WHERE stream = %s", (stream,))
             connection.execute("DELETE FROM event_keys WHERE stream = %s", (stream,))
             connection.execute(
                 "INSERT INTO event_archives VALUES (%s, %s, %s)", (stream, version, note.decode())
             )
+            fault_point("events.archive.removed")
             return True
 
     def archived(self, stream: str) -> bytes | None:
@@ -219,6 +159,9 @@ class PostgresEventStore:
             )
             return True
 
+    def bell(self) -> PostgresBell:
+        return PostgresBell(self._postgres)
+
     def close(self) -> None:
         self._postgres.close()
 
@@ -227,6 +170,12 @@ class PostgresEventStore:
             cursor = _cursor(connection)
             rows: list[Any] = cursor.execute(question.encode(), given).fetchall()
             return rows
+
+
+def _first(cursor: Any) -> tuple[Any, ...]:
+    row: tuple[Any, ...] | None = cursor.fetchone()
+    assert row is not None
+    return row
 
 
 def _cursor(connection: "Connection") -> Any:

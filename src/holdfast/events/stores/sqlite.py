@@ -8,6 +8,7 @@ position of its stream, so that none is given out twice.
 import sqlite3
 import threading
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -58,8 +59,17 @@ _HEAD = (
     "SELECT max(coalesce((SELECT max(position) FROM events), 0),"
     " coalesce((SELECT max(position) FROM event_archives), 0))"
 )
+# The usual case, in half the time: the version before is known, and the row's number, which SQLite
+# gives by itself, is beyond what is archived. It does nothing, or breaks the index, in other cases.
+_APPEND_NEXT = (
+    "INSERT INTO events (stream, version, type, body) SELECT ?1, ?4 + 1, ?2, ?3"
+    " WHERE CASE ?4 WHEN 0 THEN NOT EXISTS (SELECT 1 FROM event_archives WHERE stream = ?1)"
+    " ELSE EXISTS (SELECT 1 FROM events WHERE stream = ?1 AND version = ?4) END"
+    " AND NOT EXISTS (SELECT 1 FROM event_archives"
+    " WHERE position > coalesce((SELECT max(position) FROM events), 0))"
+)
 _APPEND_ONE = (
-    "INSERT INTO events (position, stream, version, type, body)"  # noqa: S608
+    "INSERT INTO events (position, stream, version, type, body)"
     " SELECT (" + _HEAD + ") + 1, ?1, version + 1, ?2, ?3 FROM (SELECT coalesce("
     "(SELECT max(version) FROM events WHERE stream = ?1), 0) AS version)"
     " WHERE (?4 IS NULL OR version = ?4)"
@@ -86,6 +96,9 @@ _SAVE_NEXT = (
 )
 
 
+_KNOWN_STREAMS = 1000
+
+
 class SqliteEventStore:
     """See `holdfast.events.store.EventStore`. Many processes may open the same file."""
 
@@ -99,17 +112,14 @@ class SqliteEventStore:
             self._writer.close()
             raise
         self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._versions: dict[str, int] = {}  # of streams appended to here; others may be further
 
     def append(
         self, stream: str, events: Sequence[NewEvent], *, expect: int | None, key: str | None
     ) -> Appended | None:
         with sqlite_errors(self._path), self._writing:
             if len(events) == 1 and key is None:
-                ((type_, body),) = events
-                row = self._writer.execute(
-                    _APPEND_ONE, (stream, type_, body.decode(), expect)
-                ).fetchall()
-                return Appended(*row[0]) if row else None
+                return self._append_one(stream, events[0], expect)
             with transaction(self._writer) as connection:
                 return _append_all(connection, stream, events, expect, key)
 
@@ -199,6 +209,23 @@ class SqliteEventStore:
             self._reader.close()
         with self._writing:
             self._writer.close()
+
+    def _append_one(self, stream: str, event: NewEvent, expect: int | None) -> Appended | None:
+        type_, body = event.type, event.body.decode()
+        known = self._versions.get(stream) if expect is None else expect
+        if known is not None:
+            with suppress(sqlite3.IntegrityError):  # the stream is further than that
+                done = self._writer.execute(_APPEND_NEXT, (stream, type_, body, known))
+                if done.rowcount:
+                    return self._noted(stream, known + 1, done.lastrowid or 0)
+        row = self._writer.execute(_APPEND_ONE, (stream, type_, body, expect)).fetchall()
+        return self._noted(stream, *row[0]) if row else None
+
+    def _noted(self, stream: str, version: int, position: int) -> Appended:
+        if len(self._versions) >= _KNOWN_STREAMS:
+            self._versions.clear()
+        self._versions[stream] = version
+        return Appended(version, position)
 
     def _open(self, durability: Durability) -> sqlite3.Connection:
         return open_database(

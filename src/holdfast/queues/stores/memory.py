@@ -127,6 +127,15 @@ class MemoryQueueStore:
                 blocked=counts[BLOCKED],
             )
 
+    def watch(self) -> bool:
+        """Everybody who changes the queue rings, save whoever lets the next of a group follow."""
+        with self._lock:
+            return not self._schedule.counts[BLOCKED]
+
+    def next_due(self) -> float | None:
+        with self._lock:
+            return self._schedule.next_due()
+
     def close(self) -> None:
         """Nothing to let go of: the messages stay until the last handle is gone."""
 
@@ -144,6 +153,7 @@ class MemoryQueueStore:
                 due=message.due,
                 key=message.key,
                 group=message.group,
+                position=message.position,
             )
         )
         return self._last

@@ -16,9 +16,12 @@ from holdfast.durable.grouping import GroupCommit
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.errors import NotFoundError
-from holdfast.queues.store import NewMessage, Stats, StoredMessage
+from holdfast.queues.bells import bell_of
+from holdfast.queues.store import NewMessage, Reserved, Stats, StoredMessage
 from holdfast.queues.stores import postgres_statements as sql
 from holdfast.queues.stores.clock import ClockWatch
+from holdfast.queues.stores.listening import WATCHED, Watch
+from holdfast.queues.stores.postgres_ear import PostgresEar
 from holdfast.queues.stores.receipts import (
     id_text,
     parse_id,
@@ -30,7 +33,7 @@ from holdfast.queues.stores.receipts import (
 if TYPE_CHECKING:
     from holdfast.engines.postgres import Connection
 
-_ROOM = "queues"
+ROOM = "queues"
 _READ_AHEAD = 1000  # rows
 _WORTH_A_COPY = 50  # messages; fewer are put faster by one INSERT
 
@@ -48,10 +51,10 @@ class _Holder(NamedTuple):
 def queue_names(url: EngineUrl) -> list[str]:
     """The names of all queues in the database, sorted."""
     with (
-        closing(Postgres(url, room=_ROOM, migrations=sql.MIGRATIONS)) as database,
+        closing(Postgres(url, room=ROOM, migrations=sql.MIGRATIONS)) as database,
         database.connection() as connection,
     ):
-        rows = connection.execute("SELECT name FROM queues").fetchall()
+        rows = connection.execute("SELECT name FROM queues WHERE topic IS NULL").fetchall()
         return sorted(name for (name,) in rows)
 
 
@@ -62,8 +65,9 @@ class PostgresQueueStore:
         self.url = url
         self.name = name
         self._clock = ClockWatch()
+        self._watch: Watch | None = None
         self._plain: GroupCommit[_PlainPut, list[int]] = GroupCommit(self._put_plain)
-        self._database = Postgres(url, room=_ROOM, migrations=sql.MIGRATIONS, durability=durability)
+        self._database = Postgres(url, room=ROOM, migrations=sql.MIGRATIONS, durability=durability)
         try:
             self._serial, self._id = self._identity()
         except BaseException:
@@ -78,6 +82,7 @@ class PostgresQueueStore:
         else:
             with self._transaction() as connection:
                 numbers = [self._put_one(connection, message, now) for message in messages]
+                self._tell(connection)
         return [id_text(self._id, number) for number in numbers]
 
     def take(self, limit: int, lease: float, max_attempts: int, now: float) -> list[StoredMessage]:
@@ -118,7 +123,8 @@ class PostgresQueueStore:
             else:
                 done = connection.execute(sql.ACK_MANY, self._given(unique)).rowcount
         if done != len(unique):
-            self._ack_with_groups(unique)
+            with self._transaction() as connection:
+                self.ack_on(connection, unique, now)
 
     def nack(
         self, receipt: str, due: float, reason: str | None, max_attempts: int, now: float
@@ -126,7 +132,8 @@ class PostgresQueueStore:
         (number,), (token,) = self._parsed([receipt])
         place = "delayed" if due else "ready"
         with self._statement() as connection:
-            parameters = (place, due, reason, number, self._serial, token, max_attempts)
+            which = (number, self._serial, token, max_attempts, self._serial)
+            parameters = (place, due, reason, *which)
             if connection.execute(sql.NACK, parameters).rowcount:
                 return
         with self._transaction() as connection:
@@ -168,6 +175,7 @@ class PostgresQueueStore:
             for number, group in found:
                 place = self._place_in_group(connection, group, "ready")
                 connection.execute(sql.REVIVE, (place, number))
+            self._tell(connection)
         return len(found)
 
     def purge(self, keep: Callable[[Iterable[StoredMessage]], None], now: float) -> int:
@@ -196,17 +204,18 @@ class PostgresQueueStore:
             connection.execute(
                 "UPDATE queues SET paused = %s WHERE serial = %s", (paused, self._serial)
             )
+            self._tell(connection)
 
     def depth(self, limit: int) -> int:
         with self._statement() as connection:
             facts = {"queue": self._serial, "limit": limit}
             row = connection.execute(sql.DEPTH, facts).fetchone()
-        return min(limit, int(_present(row)[0]))
+        return min(limit, int(present(row)[0]))
 
     def stats(self, now: float) -> Stats:
         with self._statement() as connection:
             row = connection.execute(sql.STATS, {"queue": self._serial, "now": now}).fetchone()
-        ready, delayed, leased, dead, blocked, paused, oldest = _present(row)
+        ready, delayed, leased, dead, blocked, paused, oldest = present(row)
         return Stats(
             ready=ready,
             delayed=delayed,
@@ -217,8 +226,25 @@ class PostgresQueueStore:
             blocked=blocked,
         )
 
+    def watch(self) -> bool:
+        if self._watch is None:
+            bell, names = bell_of(self.url.text, self.name), [str(self._serial)]
+            self._watch = Watch(self.url.text, names, bell, lambda: PostgresEar(self._database))
+        if self._watch.due():
+            with self._database.connection() as connection:
+                connection.execute(sql.WATCH, (WATCHED, self._serial))
+        return self._watch.healthy
+
+    def next_due(self) -> float | None:
+        with self._database.connection() as connection:
+            row = connection.execute(sql.NEXT_DUE, (self._serial,)).fetchone()
+        due: float | None = present(row)[0]
+        return due
+
     def close(self) -> None:
         """Close the connections."""
+        if self._watch is not None:
+            self._watch.close()
         self._database.close()
 
     @contextmanager
@@ -246,7 +272,7 @@ class PostgresQueueStore:
                     (self.name, token_hex(4)),
                 )
                 known = connection.execute(query, (self.name,)).fetchone()
-        serial, identity = _present(known)
+        serial, identity = present(known)
         return int(serial), str(identity)
 
     def _put_plain(self, group: Sequence[_PlainPut]) -> list[list[int]]:
@@ -261,10 +287,10 @@ class PostgresQueueStore:
             return self._copy(payloads, now)
         with self._statement() as connection:
             if len(payloads) == 1:
-                parameters: Any = (self._serial, now, payloads[0])
+                parameters: Any = (self._serial, now, payloads[0], self._serial)
                 rows = connection.execute(sql.PUT_PLAIN, parameters).fetchall()
             else:
-                parameters = (self._serial, now, payloads)
+                parameters = (self._serial, now, payloads, self._serial)
                 rows = connection.execute(sql.PUT_MANY, parameters).fetchall()
         return sorted(row[0] for row in rows)
 
@@ -275,21 +301,44 @@ class PostgresQueueStore:
             with connection.cursor() as cursor, cursor.copy(sql.COPY) as copy:
                 for number, payload in zip(numbers, payloads, strict=True):
                     copy.write_row((number, self._serial, "ready", 0, 0, now, payload))
+            self._tell(connection)
         return numbers
 
-    def _put_one(self, connection: "Connection", message: NewMessage, now: float) -> int:
+    def _put_one(
+        self,
+        connection: "Connection",
+        message: NewMessage,
+        now: float,
+        number: int | None = None,
+    ) -> int:
+        """Put one message, under a `number` that was reserved for it; returns its number."""
         if message.key is not None:
             connection.execute(sql.LOCK, (f"key:{message.key}", self._serial))
-            known = connection.execute(sql.WITH_KEY, (self._serial, message.key)).fetchone()
-            if known is not None:
-                return int(known[0])
+        known = self._with_key(connection, message.key)
+        if known is not None:
+            return known
         place = "delayed" if message.due else "ready"
         if message.group is not None:
             connection.execute(sql.NOT_WHILE_PURGED, (self._serial,))
             place = self._place_in_group(connection, message.group, place)
         row = (self._serial, place, -message.priority, message.due, now, message.key, message.group)
-        inserted = connection.execute(sql.PUT, (*row, message.payload.decode())).fetchone()
-        return int(_present(inserted)[0])
+        put = (*row, message.position or None, message.payload.decode())
+        if number is None:
+            inserted = connection.execute(sql.PUT, put).fetchone()
+        else:
+            inserted = connection.execute(sql.PUT_AS, (*put, number)).fetchone()
+        return int(present(inserted)[0])
+
+    def _with_key(self, connection: "Connection", key: str | None) -> int | None:
+        """The message that waits or is leased with this key."""
+        if key is None:
+            return None
+        known = connection.execute(sql.WITH_KEY, (self._serial, key)).fetchone()
+        return None if known is None else int(known[0])
+
+    def _tell(self, connection: "Connection") -> None:
+        """Wake those who wait for messages, once this is committed."""
+        connection.execute(sql.TELL, (self._serial,))
 
     def _promote(self, now: float) -> None:
         """Make ready what is due, and what was leased for too long."""
@@ -306,13 +355,31 @@ class PostgresQueueStore:
         connection.execute(sql.BURY, (reason, holder.id))
         self._follow(connection, holder.group)
 
-    def _ack_with_groups(self, receipts: Sequence[str]) -> None:
-        with self._transaction() as connection:
-            holders = self._holders(connection, receipts)
-            ids = [holder.id for holder in holders]
-            connection.execute("DELETE FROM queue_messages WHERE id = ANY(%s)", (ids,))
-            for group in sorted({holder.group for holder in holders if holder.group is not None}):
-                self._follow(connection, group)
+    def ack_on(self, connection: "Connection", receipts: Sequence[str], now: float) -> None:
+        holders = self._holders(connection, list(dict.fromkeys(receipts)))
+        ids = [holder.id for holder in holders]
+        connection.execute("DELETE FROM queue_messages WHERE id = ANY(%s)", (ids,))
+        groups = sorted({holder.group for holder in holders if holder.group is not None})
+        for group in groups:
+            self._follow(connection, group)
+        if groups:
+            self._tell(connection)
+
+    def reserve(self, messages: Sequence[NewMessage]) -> tuple[list[str], Reserved]:
+        with self._database.connection() as connection:
+            known = [self._with_key(connection, message.key) for message in messages]
+            fresh = [one for one, there in zip(messages, known, strict=True) if there is None]
+            rows = connection.execute(sql.RESERVE, (len(fresh),)).fetchall()
+        numbers = sorted(row[0] for row in rows)
+        following = iter(numbers)
+        ids = [next(following) if there is None else there for there in known]
+        reserved = list(zip(numbers, fresh, strict=True))
+        return [id_text(self._id, number) for number in ids], reserved
+
+    def put_on(self, connection: "Connection", messages: Reserved, now: float) -> None:
+        for number, message in messages:
+            self._put_one(connection, message, now, number)
+        self._tell(connection)
 
     def _follow(self, connection: "Connection", group: str | None) -> None:
         """The first message of `group` is out of play: the next one follows."""
@@ -355,6 +422,7 @@ class PostgresQueueStore:
         return StoredMessage(id_, payload.encode(), attempts, at, receipt, reason)
 
 
-def _present(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
+def present(row: tuple[Any, ...] | None) -> tuple[Any, ...]:
+    """A row that must be there."""
     assert row is not None
     return row

@@ -16,7 +16,7 @@ CREATE TABLE queue_messages (
     due double precision NOT NULL,            -- when a delayed one is ready, when a lease ends
     at double precision NOT NULL,
     attempts integer NOT NULL DEFAULT 0,
-    leases bigint NOT NULL DEFAULT 0,         -- ever given, the number of the last one
+    leases bigint NOT NULL DEFAULT 0,         -- the number of the last one
     held boolean NOT NULL DEFAULT false,      -- whether that one still counts
     lease double precision NOT NULL DEFAULT 0,
     died bigint,                              -- the order of dying
@@ -33,6 +33,27 @@ CREATE INDEX queue_keys ON queue_messages (queue, key) WHERE key IS NOT NULL AND
 CREATE INDEX queue_groups ON queue_messages (queue, "group", place, id)
     WHERE "group" IS NOT NULL AND place <> 'dead';
 """,
+    """
+CREATE TABLE queue_topics (
+    serial bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    name text NOT NULL UNIQUE,
+    trimmed bigint NOT NULL DEFAULT 0,        -- entries up to there are forgotten
+    last bigint NOT NULL DEFAULT 0,
+    settings text
+) WITH (fillfactor = 50);
+CREATE TABLE queue_log (
+    topic bigint NOT NULL,
+    position bigint NOT NULL,
+    at double precision NOT NULL,
+    payload text NOT NULL,
+    PRIMARY KEY (topic, position)
+);
+ALTER TABLE queues ADD COLUMN topic bigint;      -- of a subscription
+ALTER TABLE queues ADD COLUMN position bigint;   -- up to where it was fed
+ALTER TABLE queues ADD COLUMN watched_until timestamptz NOT NULL DEFAULT '-infinity';
+ALTER TABLE queue_messages ADD COLUMN position bigint;
+CREATE INDEX queue_fed ON queue_messages (queue, position) WHERE position IS NOT NULL;
+""",
 )
 
 _ALL = "FROM queue_messages WHERE queue = %s"
@@ -46,23 +67,38 @@ _GIVEN = (
     " AND m.leases = given.leases AND m.held"
 )
 
+# Takers that wait say so in `watched_until`; nobody else is told, as telling costs a global lock.
+_TELL = (
+    "SELECT pg_notify('holdfast_queues', serial::text) FROM queues"
+    " WHERE {} = %s AND watched_until > now()"
+)
+TELL = _TELL.format("serial")
+TELL_SUBSCRIPTIONS = _TELL.format("topic")
+WATCH = "UPDATE queues SET watched_until = now() + make_interval(secs => %s) WHERE serial = %s"
+
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))"
 NOT_WHILE_PURGED = "SELECT 1 FROM queues WHERE serial = %s FOR KEY SHARE"
 
 PUT_PLAIN = (
     "INSERT INTO queue_messages (queue, place, rank, due, at, payload)"
-    " VALUES (%s, 'ready', 0, 0, %s, %s) RETURNING id"
+    " VALUES (%s, 'ready', 0, 0, %s, %s)"
+    f" RETURNING id, ({TELL})"
 )
 PUT_MANY = (
     "INSERT INTO queue_messages (queue, place, rank, due, at, payload)"
     " SELECT %s, 'ready', 0, 0, %s, given.payload"
-    " FROM unnest(%s::text[]) WITH ORDINALITY AS given (payload, n) ORDER BY n RETURNING id"
+    " FROM unnest(%s::text[]) WITH ORDINALITY AS given (payload, n) ORDER BY n"
+    f" RETURNING id, ({TELL})"
 )
 RESERVE = "SELECT nextval('queue_messages_id_seq') FROM generate_series(1, %s)"
 COPY = "COPY queue_messages (id, queue, place, rank, due, at, payload) FROM STDIN"
 PUT = (
-    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", payload)'
-    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", position, payload)'
+    " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
+)
+PUT_AS = (
+    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", position, payload, id)'
+    " OVERRIDING SYSTEM VALUE VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s) RETURNING id"
 )
 WITH_KEY = f"SELECT id {_ALL} AND key = %s AND place <> 'dead' ORDER BY id LIMIT 1"
 
@@ -85,6 +121,8 @@ PROMOTE = (
     f"SELECT id {_ALL} AND place IN ('delayed', 'leased') AND due <= %s ORDER BY id FOR UPDATE))"
     " AND place IN ('delayed', 'leased')"
 )
+# A take need not be on the disk: what a crash of the server forgets of it is given out again. The
+# number of a lease is the time if that is higher, so that a forgotten one never fits a later lease.
 # Rows are of one kind: leased now; or spent, which have to be buried first; or one that says that
 # something is late, which has to be made ready first. Either may come before what is ready.
 TAKE = """
@@ -95,10 +133,12 @@ WITH late AS (
     SELECT id, held AND attempts >= %(max_attempts)s AS spent FROM queue_messages
     WHERE queue = %(queue)s AND place = 'ready' AND NOT EXISTS (SELECT 1 FROM late)
         AND NOT (SELECT paused FROM queues WHERE serial = %(queue)s)
+        AND (SELECT set_config('synchronous_commit', 'off', true)) = 'off'
     ORDER BY rank, id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), taken AS (
     UPDATE queue_messages m SET place = 'leased', due = %(until)s, lease = %(lease)s,
-        attempts = attempts + 1, leases = leases + 1, held = true
+        attempts = attempts + 1, held = true,
+        leases = greatest(leases + 1, (%(now)s::double precision * 1000000)::bigint)
     FROM picked WHERE m.id = picked.id AND NOT EXISTS (SELECT 1 FROM picked WHERE spent)
     RETURNING m.rank, 'leased' AS kind, m.id, payload, attempts, at, leases, reason
 )
@@ -127,14 +167,16 @@ ACK_MANY = (
 )
 NACK = (
     "UPDATE queue_messages SET place = %s, due = %s, reason = %s, held = false"
-    f" WHERE {_HOLDER} AND attempts < %s"
+    f" WHERE {_HOLDER} AND attempts < %s RETURNING ({TELL})"
 )
 RELEASE = (
     "UPDATE queue_messages m SET place = 'ready', held = false, attempts = m.attempts - 1"
     f" FROM ({_GIVEN} ORDER BY m.id FOR UPDATE OF m) AS held WHERE m.id = held.id"
+    f" RETURNING ({TELL.replace('%s', '%(queue)s')})"
 )
 EXTEND = f"UPDATE queue_messages SET place = 'leased', due = %s, lease = %s WHERE {_HOLDER}"
 
+NEXT_DUE = f"SELECT min(due) {_ALL} AND place IN ('delayed', 'leased')"
 PEEK = f"SELECT {_SHOWN} {_ALL} AND place = 'ready' ORDER BY rank, id LIMIT %s"
 DEAD = f"SELECT {_SHOWN} {_ALL} AND place = 'dead' ORDER BY died LIMIT %s"
 ALL = f"SELECT {_SHOWN} {_ALL} ORDER BY id"

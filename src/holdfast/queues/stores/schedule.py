@@ -19,7 +19,7 @@ class Entry:
 
     __slots__ = (
         "at", "attempts", "due", "group", "id", "key", "lease", "length", "offset", "payload",
-        "place", "priority", "reason", "segment", "token", "until",
+        "place", "position", "priority", "reason", "segment", "token", "until",
     )  # fmt: skip
 
     def __init__(
@@ -33,6 +33,7 @@ class Entry:
         due: float = 0.0,
         key: str | None = None,
         group: str | None = None,
+        position: int = 0,
     ) -> None:
         self.id = id
         self.at = at
@@ -42,6 +43,7 @@ class Entry:
         self.due = due
         self.key = key
         self.group = group
+        self.position = position
         self.place = READY
         self.attempts = 0
         self.token = 0
@@ -165,6 +167,22 @@ class Schedule:
         self.counts = [0, 0, 0, 0, 0]
         self._ready, self._delayed, self._leases = [], [], []
 
+    def rewind(self, position: int) -> None:
+        """Everything that was fed from beyond `position` of a log is gone."""
+        doomed = [entry for entry in self.entries.values() if entry.position > position]
+        for entry in doomed:  # first those behind others, so that none of them follows
+            if entry.place == BLOCKED:
+                assert entry.group is not None
+                behind = self._groups[entry.group].behind
+                behind.remove((abs(entry.id), entry.id))
+                heapify(behind)
+        for entry in doomed:
+            del self.entries[entry.id]
+            blocked, dead = entry.place == BLOCKED, entry.place == DEAD
+            self._leave(entry)
+            if not dead:
+                self._part(entry, follow=not blocked)
+
     def promote(self, now: float) -> None:
         """Make ready what is due by now, and what was leased for too long.
 
@@ -182,6 +200,11 @@ class Schedule:
             entry = self.entries.get(id_)
             if entry is not None and entry.place == LEASED and entry.until == until:
                 self._move(entry, READY)
+
+    def next_due(self) -> float | None:
+        """When the next message is ready by the passing of time alone; early rather than late."""
+        heads = [heap[0][0] for heap in (self._delayed, self._leases) if heap]
+        return min(heads, default=None)
 
     def first_ready(self) -> Entry | None:
         """The ready message that comes first, left where it is."""
@@ -265,14 +288,14 @@ class Schedule:
                 group.first = entry.id
         self._move(entry, place)
 
-    def _part(self, entry: Entry) -> None:
+    def _part(self, entry: Entry, *, follow: bool = True) -> None:
         """A message is out of play: the next of its group follows."""
         if entry.key is not None:
             holders = self._keys[entry.key]
             del holders[entry.id]
             if not holders:
                 del self._keys[entry.key]
-        if entry.group is None:
+        if entry.group is None or not follow:
             return
         group = self._groups[entry.group]
         if not group.behind:

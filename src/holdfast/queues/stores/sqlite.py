@@ -5,22 +5,18 @@ backlog. Writes of threads that wait for each other share one transaction, and s
 Payloads are stored as text: ``SELECT payload ->> '$.body' FROM queue_messages``.
 """
 
-import os
 import secrets
 import sqlite3
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
-from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
-from holdfast.durable.grouping import GroupCommit
 from holdfast.durable.names import long_path
 from holdfast.engines.sqlite import open_database, sqlite_errors, transaction
 from holdfast.errors import NotFoundError, storage_errors
-from holdfast.queues.store import NewMessage, Stats, StoredMessage
+from holdfast.queues.store import NewMessage, Reserved, Stats, StoredMessage
 from holdfast.queues.stores.clock import ClockWatch
 from holdfast.queues.stores.receipts import (
     id_text,
@@ -29,40 +25,7 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-
-_MIGRATIONS = (
-    """
-CREATE TABLE queues (
-    serial INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    id TEXT NOT NULL,
-    paused INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE queue_messages (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used twice: a receipt must not fit another
-    queue INTEGER NOT NULL,
-    place TEXT NOT NULL,             -- ready, delayed, leased, blocked (by its group) or dead
-    rank INTEGER NOT NULL,           -- minus the priority
-    due REAL NOT NULL,               -- when a delayed one is ready, when a lease ends
-    at REAL NOT NULL,
-    attempts INTEGER NOT NULL DEFAULT 0,
-    leases INTEGER NOT NULL DEFAULT 0,  -- ever given, the number of the last one
-    held INTEGER NOT NULL DEFAULT 0,    -- whether that one still counts
-    lease REAL NOT NULL DEFAULT 0,      -- its seconds
-    died INTEGER,                    -- the order of dying
-    key TEXT,
-    "group" TEXT,
-    reason TEXT,
-    payload TEXT NOT NULL
-);
-CREATE INDEX queue_ready ON queue_messages (queue, rank, id) WHERE place = 'ready';
-CREATE INDEX queue_timed ON queue_messages (queue, due) WHERE place IN ('delayed', 'leased');
-CREATE INDEX queue_dead ON queue_messages (queue, died) WHERE place = 'dead';
-CREATE INDEX queue_keys ON queue_messages (queue, key) WHERE key IS NOT NULL AND place <> 'dead';
-CREATE INDEX queue_groups ON queue_messages (queue, "group", place, id)
-    WHERE "group" IS NOT NULL AND place <> 'dead';
-""",
-)
+from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess
 
 _ALL = "FROM queue_messages WHERE queue = ?"
 _IS_TIMED = "place IN ('delayed', 'leased')"
@@ -74,10 +37,17 @@ _PUT_PLAIN = (
     " VALUES (?, 'ready', 0, 0, ?, CAST(? AS TEXT))"
 )
 _PUT = (
-    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", payload)'
-    " VALUES (?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+    'INSERT INTO queue_messages (queue, place, rank, due, at, key, "group", position, id, payload)'
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
 )
 _WITH_KEY = f"SELECT id {_ALL} AND key = ? AND place <> 'dead' LIMIT 1"
+# AUTOINCREMENT goes on behind this number, so what is reserved is nobody else's.
+_ENSURE_SEQUENCE = (
+    "INSERT INTO sqlite_sequence (name, seq) SELECT 'queue_messages', 0"
+    " WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'queue_messages')"
+)
+_RESERVE = "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'queue_messages'"
+_RESERVED = "SELECT seq FROM sqlite_sequence WHERE name = 'queue_messages'"
 _GROUP_IN_PLAY = (
     f"SELECT 1 {_ALL} AND \"group\" = ? AND place <> 'dead'"
     " AND place IN ('ready', 'delayed', 'leased') LIMIT 1"
@@ -121,17 +91,6 @@ SELECT ({_COUNT} place = 'ready') + ({_COUNT} {_IS_TIMED} AND due <= :now),
     (SELECT min(at) FROM queue_messages WHERE id IN (
         ({_FIRST} place = 'ready'), ({_FIRST} {_IS_TIMED}), ({_FIRST} {_BLOCKED})))
 """
-_ROOM = "queues"
-
-_Result = TypeVar("_Result")
-_Work = Callable[[sqlite3.Connection], Any]
-
-
-class _Outcome(NamedTuple):
-    """What one call's part of a shared transaction came to."""
-
-    result: Any
-    error: Exception | None
 
 
 class _Holder(NamedTuple):
@@ -147,20 +106,19 @@ def queue_names(path: Path) -> list[str]:
     with storage_errors(path, "look for the database"):
         if not long_path(path).exists():
             return []
-    with closing(open_database(path, room=_ROOM, migrations=_MIGRATIONS)) as connection:
-        rows = connection.execute("SELECT name FROM queues ORDER BY name").fetchall()
-    return [name for (name,) in rows]
+    with closing(open_database(path, room=ROOM, migrations=MIGRATIONS)) as connection:
+        rows = connection.execute("SELECT name FROM queues WHERE topic IS NULL").fetchall()
+    return sorted(name for (name,) in rows)
 
 
-class SqliteQueueStore:
+class SqliteQueueStore(SqliteAccess):
     """The queue `name` in the database at `path`, both made if missing."""
 
     def __init__(self, path: Path, name: str, *, durability: Durability = "process") -> None:
-        self.path = path
         self.name = name
-        self.durability = durability
         self._idle = False
-        self._open()
+        self._clock = ClockWatch()
+        super().__init__(path, durability)
 
     def put(self, messages: Sequence[NewMessage], now: float) -> list[str]:
         return self._write(lambda connection: self._put(connection, messages, now))
@@ -182,13 +140,32 @@ class SqliteQueueStore:
         return taken
 
     def ack(self, receipts: Sequence[str], now: float) -> None:
-        def forget(connection: sqlite3.Connection) -> None:
-            holders = [self._holder(connection, receipt) for receipt in dict.fromkeys(receipts)]
-            for holder in holders:
-                connection.execute("DELETE FROM queue_messages WHERE id = ?", (holder.id,))
-                self._follow(connection, holder.group)
+        self._write(lambda connection: self.ack_on(connection, receipts, now))
 
-        self._write(forget)
+    def ack_on(self, connection: sqlite3.Connection, receipts: Sequence[str], now: float) -> None:
+        holders = [self._holder(connection, receipt) for receipt in dict.fromkeys(receipts)]
+        for holder in holders:
+            connection.execute("DELETE FROM queue_messages WHERE id = ?", (holder.id,))
+            self._follow(connection, holder.group)
+
+    def reserve(self, messages: Sequence[NewMessage]) -> tuple[list[str], Reserved]:
+        def reserve(connection: sqlite3.Connection) -> tuple[list[int], Reserved]:
+            known = [self._with_key(connection, message.key) for message in messages]
+            fresh = [one for one, there in zip(messages, known, strict=True) if there is None]
+            connection.execute(_ENSURE_SEQUENCE)
+            connection.execute(_RESERVE, (len(fresh),))
+            last = connection.execute(_RESERVED).fetchone()[0]
+            numbers = range(last - len(fresh) + 1, last + 1)
+            reserved = list(zip(numbers, fresh, strict=True))
+            following = iter(numbers)
+            return [next(following) if there is None else there for there in known], reserved
+
+        numbers, reserved = self._write(reserve)
+        return [id_text(self._id, number) for number in numbers], reserved
+
+    def put_on(self, connection: sqlite3.Connection, messages: Reserved, now: float) -> None:
+        for number, message in messages:
+            self._put_one(connection, message, now, number)
 
     def nack(
         self, receipt: str, due: float, reason: str | None, max_attempts: int, now: float
@@ -276,35 +253,7 @@ class SqliteQueueStore:
             blocked=blocked,
         )
 
-    def close(self) -> None:
-        """Close the connections. Those opened by a parent process are the parent's."""
-        if self._process == os.getpid():
-            with sqlite_errors(self.path):
-                self._reader.close()
-                self._writer.close()
-
-    def _open(self) -> None:
-        self._process = os.getpid()
-        self._clock = ClockWatch()
-        self._reading = threading.Lock()
-        self._group: GroupCommit[_Work, _Outcome] = GroupCommit(self._commit)
-        self._writer = self._connect()
-        try:
-            # A second connection: what a reader sees is committed, whatever the writer is doing.
-            self._reader = self._connect()
-            self._serial: int
-            self._id: str
-            self._serial, self._id = self._identity()
-        except BaseException:
-            self._writer.close()
-            raise
-
-    def _connect(self) -> sqlite3.Connection:
-        return open_database(
-            self.path, room=_ROOM, migrations=_MIGRATIONS, durability=self.durability
-        )
-
-    def _identity(self) -> tuple[int, str]:
+    def _identify(self) -> None:
         query = "SELECT serial, id FROM queues WHERE name = ?"
         with sqlite_errors(self.path):
             known = self._writer.execute(query, (self.name,)).fetchone()
@@ -315,42 +264,7 @@ class SqliteQueueStore:
                         (self.name, secrets.token_hex(4)),
                     )
                     known = connection.execute(query, (self.name,)).fetchone()
-        return int(known[0]), str(known[1])
-
-    def _after_fork(self) -> None:
-        """A forked child must not touch its parent's connections, not even close them."""
-        if os.getpid() != self._process:
-            _parents.append((self._reader, self._writer))
-            self._open()
-
-    def _write(self, work: Callable[[sqlite3.Connection], _Result]) -> _Result:
-        """Run `work` in a write transaction, committed on return; it checks before it changes."""
-        self._after_fork()
-        outcome = self._group.ask(work)
-        if outcome.error is not None:
-            raise outcome.error
-        result: _Result = outcome.result
-        return result
-
-    def _commit(self, group: Sequence[_Work]) -> list[_Outcome]:
-        outcomes = []
-        with sqlite_errors(self.path):
-            with transaction(self._writer) as connection:
-                for work in group:
-                    try:
-                        outcomes.append(_Outcome(work(connection), None))
-                    except sqlite3.Error:
-                        raise
-                    except Exception as error:  # one call's own: the others go on
-                        outcomes.append(_Outcome(None, error))
-                fault_point("queue.sqlite.written")
-            fault_point("queue.sqlite.committed")
-        return outcomes
-
-    def _read(self, query: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
-        self._after_fork()
-        with sqlite_errors(self.path), self._reading:
-            return self._reader.execute(query, parameters).fetchall()
+        self._serial, self._id = int(known[0]), str(known[1])
 
     def _put(
         self, connection: sqlite3.Connection, messages: Sequence[NewMessage], now: float
@@ -363,17 +277,31 @@ class SqliteQueueStore:
             return [id_text(self._id, number) for number in range(first, last + 1)]
         return [id_text(self._id, self._put_one(connection, one, now)) for one in messages]
 
-    def _put_one(self, connection: sqlite3.Connection, message: NewMessage, now: float) -> int:
-        if message.key is not None:
-            known = connection.execute(_WITH_KEY, (self._serial, message.key)).fetchone()
-            if known is not None:
-                return int(known[0])
+    def _put_one(
+        self,
+        connection: sqlite3.Connection,
+        message: NewMessage,
+        now: float,
+        number: int | None = None,
+    ) -> int:
+        """Put one message, under a `number` that was reserved for it; returns its number."""
+        known = self._with_key(connection, message.key)
+        if known is not None:
+            return known
         place = "delayed" if message.due else "ready"
         place = self._place_in_group(connection, message.group, place)
         row = (self._serial, place, -message.priority, message.due, now, message.key, message.group)
-        number = connection.execute(_PUT, (*row, message.payload)).lastrowid
-        assert number is not None
-        return number
+        source = message.position or None
+        put = connection.execute(_PUT, (*row, source, number, message.payload)).lastrowid
+        assert put is not None
+        return put
+
+    def _with_key(self, connection: sqlite3.Connection, key: str | None) -> int | None:
+        """The message that waits or is leased with this key."""
+        if key is None:
+            return None
+        known = connection.execute(_WITH_KEY, (self._serial, key)).fetchone()
+        return None if known is None else int(known[0])
 
     def _take(
         self,
@@ -459,7 +387,3 @@ class SqliteQueueStore:
         number, payload, attempts, at, token, reason = row[:6]
         receipt = receipt_text(self._id, number, token) if token else ""
         return StoredMessage(id_text(self._id, number), payload, attempts, at, receipt, reason)
-
-
-_parents: list[tuple[sqlite3.Connection, ...]] = []
-"""Connections of a parent process, kept here so that they are never closed in the child."""

@@ -25,7 +25,11 @@ def open_store(url: str, *, durability: Durability) -> WorkflowStore:
         from holdfast.workflows.stores.postgres import PostgresStore
 
         return PostgresStore(engine, durability=durability)
+    if engine.scheme in ("redis", "rediss"):
+        from holdfast.workflows.stores.redis import RedisStore
+
+        return RedisStore(engine, durability=durability)
     raise UsageError(
         f"workflow state cannot be kept in {engine.scheme}://",
-        hint="use memory://, json:///dir, sqlite:///path or postgresql://…",
+        hint="use memory://, json:///dir, sqlite:///path, redis://… or postgresql://…",
     )

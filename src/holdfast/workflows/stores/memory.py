@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from heapq import nsmallest
 from itertools import islice
 
@@ -22,6 +22,7 @@ class MemoryStore:
         self._blobs: dict[str, bytes] = {}
         self._blobs_of: dict[str, set[str]] = {}
         self._owners: dict[str, bytes] = {}
+        self._notes: dict[str, bytes] = {}
         self._serial = 0
 
     def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
@@ -155,12 +156,16 @@ class MemoryStore:
     def read_blob(self, digest: str) -> bytes | None:
         return self._blobs.get(digest)
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         with self._lock:
             doomed = [
                 run.id
                 for run in self._runs.values()
-                if run.finished is not None and run.finished < finished_before
+                if run.finished is not None
+                and run.finished < finished_before
+                and run.id not in keep
             ][:limit]
             for run_id in doomed:
                 del self._runs[run_id], self._steps[run_id]
@@ -181,6 +186,16 @@ class MemoryStore:
     def remove_owner(self, owner: str) -> None:
         with self._lock:
             self._owners.pop(owner, None)
+
+    def read_note(self, name: str) -> bytes | None:
+        return self._notes.get(name)
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        with self._lock:
+            same = self._notes.get(name) == before
+            if same:
+                self._notes[name] = after
+            return same
 
     def close(self) -> None:
         """Nothing to give back."""

@@ -4,10 +4,12 @@ Bodies are stored as bytes. Each change of a run locks its row, so that what a f
 after its run was claimed is refused, however the two meet.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, LiteralString
 
 from holdfast.durable.files import Durability
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import Outbox
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.workflows.store import RunRow
@@ -55,6 +57,7 @@ CREATE TABLE workflow_blob_uses (
 CREATE INDEX workflow_blob_uses_by_run ON workflow_blob_uses (run);
 CREATE TABLE workflow_owners (owner text PRIMARY KEY, body bytea NOT NULL);
 """,
+    "CREATE TABLE workflow_notes (name text PRIMARY KEY, body bytea NOT NULL);",
 )
 
 _COLUMNS: LiteralString = (
@@ -128,11 +131,18 @@ class PostgresStore:
     shared_by_hosts = True
 
     def __init__(self, url: EngineUrl, *, durability: Durability = "process") -> None:
+        self.database = database_identity(url.text)
         self._database = Postgres(
             url, room="workflows", migrations=_MIGRATIONS, durability=durability
         )
 
-    def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
+    def create_run(
+        self,
+        run: RunRow,
+        *,
+        fork: tuple[str, int] | None = None,
+        outbox: Outbox | None = None,
+    ) -> RunRow | None:
         columns = (
             *(run.id, run.name, run.status, run.created, run.owner, run.epoch),
             *(run.body, run.due, run.priority),
@@ -145,7 +155,13 @@ class PostgresStore:
                 for statement in _FORK:
                     given = {"new": made[0], "old": fork[0], "end": fork[1]}
                     connection.execute(statement, given)
+            if made is not None and outbox is not None:
+                outbox.deliver(connection)
         return self.read_run(run.id) if made is None else None
+
+    def deliver(self, outbox: Outbox) -> None:
+        with self._database.transaction() as connection:
+            outbox.deliver(connection)
 
     def read_run(self, run_id: str) -> RunRow | None:
         query: LiteralString = "SELECT " + _COLUMNS + " FROM workflow_runs WHERE id = %s"  # noqa: S608
@@ -202,8 +218,23 @@ class PostgresStore:
     ) -> bool:
         return self._write(_CLAIM, (owner, status, due, run_id, epoch, signals))
 
-    def record_step(self, run_id: str, *, epoch: int, position: int, body: bytes) -> bool:
-        return self._write(_RECORD, (run_id, epoch, position, body))
+    def record_step(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        position: int,
+        body: bytes,
+        outbox: Outbox | None = None,
+    ) -> bool:
+        columns = (run_id, epoch, position, body)
+        if outbox is None:
+            return self._write(_RECORD, columns)
+        with self._database.transaction() as connection:
+            recorded = connection.execute(_RECORD, columns).rowcount > 0
+            if recorded:
+                outbox.deliver(connection)
+        return recorded
 
     def read_steps(self, run_id: str, *, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         return self._read(
@@ -249,13 +280,15 @@ class PostgresStore:
         rows = self._read("SELECT data FROM workflow_blobs WHERE digest = %s", (digest,))
         return rows[0][0] if rows else None
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         with self._database.transaction() as connection:
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (_BLOBS_LOCK,))
             doomed = connection.execute(
-                "SELECT serial, id FROM workflow_runs WHERE finished < %s"
+                "SELECT serial, id FROM workflow_runs WHERE finished < %s AND id <> ALL(%s)"
                 " ORDER BY serial LIMIT %s FOR UPDATE",
-                (finished_before, limit),
+                (finished_before, list(keep), limit),
             ).fetchall()
             if doomed:
                 for statement in _DELETE_OF:
@@ -278,6 +311,20 @@ class PostgresStore:
 
     def remove_owner(self, owner: str) -> None:
         self._write("DELETE FROM workflow_owners WHERE owner = %s", (owner,))
+
+    def read_note(self, name: str) -> bytes | None:
+        rows = self._read("SELECT body FROM workflow_notes WHERE name = %s", (name,))
+        return rows[0][0] if rows else None
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        if before is None:
+            return self._write(
+                "INSERT INTO workflow_notes VALUES (%s, %b) ON CONFLICT DO NOTHING", (name, after)
+            )
+        return self._write(
+            "UPDATE workflow_notes SET body = %b WHERE name = %s AND body = %b",
+            (after, name, before),
+        )
 
     def close(self) -> None:
         self._database.close()

@@ -3,17 +3,22 @@
 Bodies are stored as text, so that ``sqlite3`` with ``json_extract`` reads them as they are.
 """
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from holdfast.durable.files import Durability
-from holdfast.engines.sqlite import open_database, sqlite_errors, transaction
+from holdfast.engines.identity import database_identity
+from holdfast.engines.outbox import Outbox
+from holdfast.engines.sqlite import open_database, sqlite_errors
+from holdfast.engines.urls import url_for
 from holdfast.workflows.store import RunRow
 from holdfast.workflows.stores.group_commit import GroupCommit
+
+Answer = TypeVar("Answer")
 
 _MIGRATIONS = (
     """
@@ -60,6 +65,7 @@ CREATE TABLE workflow_blob_uses (
 ) WITHOUT ROWID;
 CREATE INDEX workflow_blob_uses_by_run ON workflow_blob_uses (run);
 """,
+    "CREATE TABLE workflow_notes (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;",
 )
 
 _CREATE = (
@@ -116,15 +122,32 @@ _SIGNALS = (
     "SELECT number, CAST(body AS BLOB) FROM workflow_signals"
     " WHERE run = (SELECT serial FROM workflow_runs WHERE id = ?) AND number > ? ORDER BY number"
 )
+_DROP = (
+    "DELETE FROM workflow_steps WHERE position = ?"
+    " AND run = (SELECT serial FROM workflow_runs WHERE id = ?)"
+)
+_SAVE_BLOB = "INSERT OR IGNORE INTO workflow_blobs VALUES (?, CAST(? AS TEXT))"
+_USE_BLOB = (
+    "INSERT OR IGNORE INTO workflow_blob_uses SELECT ?, serial FROM workflow_runs WHERE id = ?"
+)
+_NEW_NOTE = "INSERT OR IGNORE INTO workflow_notes VALUES (?, CAST(? AS TEXT))"
+_SWAP_NOTE = (
+    "UPDATE workflow_notes SET body = CAST(? AS TEXT) WHERE name = ? AND body = CAST(? AS TEXT)"
+)
 _UNUSED = "DELETE FROM workflow_blobs WHERE digest NOT IN (SELECT digest FROM workflow_blob_uses)"
+# A run's steps change one page of the database over and over; the longer the log may grow before it
+# is copied there, the fewer copies and syncs a step costs. It stays below 20 MB.
+_LOG_PAGES = 4_000
+_REMEMBERED = 10_000  # runs whose serial is kept
+# By serial, which this store remembers of a run: one search less than by id.
 _RECORD = (
     "INSERT OR IGNORE INTO workflow_steps (run, position, body)"
     " SELECT serial, ?, CAST(? AS TEXT) FROM workflow_runs"
-    " WHERE id = ? AND epoch = ? AND finished IS NULL"
+    " WHERE serial = ? AND id = ? AND epoch = ? AND finished IS NULL"
 )
 _FINISH = (
     "UPDATE workflow_runs SET owner = NULL, status = ?, outcome = CAST(? AS TEXT), finished = ?"
-    " WHERE id = ? AND epoch = ? AND finished IS NULL"
+    " WHERE serial = ? AND id = ? AND epoch = ? AND finished IS NULL"
 )
 _STEPS = (
     "SELECT position, CAST(body AS BLOB) FROM workflow_steps"
@@ -133,7 +156,7 @@ _STEPS = (
 )
 _FINISHED = (
     "SELECT serial, id FROM workflow_runs WHERE finished < ? AND finished IS NOT NULL"
-    " ORDER BY serial LIMIT ?"
+    " AND id NOT IN (SELECT value FROM json_each(?)) ORDER BY serial LIMIT ?"
 )
 
 
@@ -152,22 +175,41 @@ class SqliteStore:
             self._writer.close()
             raise
         self._reading = threading.Lock()
+        self._serials: dict[str, int] = {}
+        self.database = database_identity(url_for("sqlite", path))
 
-    def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
+    def create_run(
+        self,
+        run: RunRow,
+        *,
+        fork: tuple[str, int] | None = None,
+        outbox: Outbox | None = None,
+    ) -> RunRow | None:
         columns = (
             *(run.id, run.name, run.status, run.created, run.owner, run.epoch),
             *(run.body, run.due, run.priority),
         )
-        if fork is None:
-            return None if self._write(_CREATE, columns) else self.read_run(run.id)
-        with self._changing() as connection:
-            created = connection.execute(_CREATE, columns).rowcount > 0
-            if created:
+
+        def create(connection: sqlite3.Connection) -> sqlite3.Cursor:
+            created = connection.execute(_CREATE, columns)
+            if created.rowcount > 0 and fork is not None:
                 connection.execute(_FORK_STEPS, (run.id, *fork))
                 connection.execute(_FORK_SIGNALS, (run.id, fork[0]))
                 connection.execute(_FORK_COUNT, (run.id,))
                 connection.execute(_FORK_BLOBS, (run.id, fork[0]))
-        return None if created else self.read_run(run.id)
+            if created.rowcount > 0 and outbox is not None:
+                outbox.deliver(connection)
+            return created
+
+        plain = fork is None and outbox is None
+        cursor = self._write(_CREATE, columns) if plain else self._change(create)
+        if cursor.rowcount == 0:
+            return self.read_run(run.id)
+        self._remember(run.id, cursor.lastrowid)
+        return None
+
+    def deliver(self, outbox: Outbox) -> None:
+        self._change(outbox.deliver)
 
     def read_run(self, run_id: str) -> RunRow | None:
         rows = self._read(f"{_ROW} WHERE id = ?", (run_id,))
@@ -215,10 +257,29 @@ class SqliteStore:
         due: int | None = None,
         signals: int | None = None,
     ) -> bool:
-        return self._write(_CLAIM, (owner, status, due, run_id, epoch, signals))
+        self._serials.pop(run_id, None)  # the id may be another run's by now
+        return self._write(_CLAIM, (owner, status, due, run_id, epoch, signals)).rowcount > 0
 
-    def record_step(self, run_id: str, *, epoch: int, position: int, body: bytes) -> bool:
-        return self._write(_RECORD, (position, body, run_id, epoch))
+    def record_step(
+        self,
+        run_id: str,
+        *,
+        epoch: int,
+        position: int,
+        body: bytes,
+        outbox: Outbox | None = None,
+    ) -> bool:
+        columns = (position, body, self._serial_of(run_id), run_id, epoch)
+        if outbox is None:
+            return self._write(_RECORD, columns).rowcount > 0
+
+        def record(connection: sqlite3.Connection) -> bool:
+            recorded = connection.execute(_RECORD, columns).rowcount > 0
+            if recorded:
+                outbox.deliver(connection)
+            return recorded
+
+        return self._change(record)
 
     def read_steps(self, run_id: str, *, after: int, limit: int) -> Sequence[tuple[int, bytes]]:
         return self._read(_STEPS, (run_id, after, limit))
@@ -226,55 +287,59 @@ class SqliteStore:
     def finish_run(
         self, run_id: str, *, epoch: int, status: str, outcome: bytes, finished: int
     ) -> bool:
-        return self._write(_FINISH, (status, outcome, finished, run_id, epoch))
+        columns = (status, outcome, finished, self._serial_of(run_id), run_id, epoch)
+        finished_now = self._write(_FINISH, columns).rowcount > 0
+        self._serials.pop(run_id, None)
+        return finished_now
 
     def reopen_run(self, run_id: str, *, epoch: int, status: str, drop: Sequence[int]) -> bool:
-        with self._changing() as connection:
+        def reopen(connection: sqlite3.Connection) -> bool:
             reopened = connection.execute(_REOPEN, (status, run_id, epoch)).rowcount > 0
             if reopened:
-                connection.executemany(
-                    "DELETE FROM workflow_steps WHERE position = ?"
-                    " AND run = (SELECT serial FROM workflow_runs WHERE id = ?)",
-                    [(position, run_id) for position in drop],
-                )
-        return reopened
+                connection.executemany(_DROP, [(position, run_id) for position in drop])
+            return reopened
+
+        return self._change(reopen)
 
     def add_signal(self, run_id: str, body: bytes) -> bool:
-        with self._changing() as connection:
+        def add(connection: sqlite3.Connection) -> bool:
             added = connection.execute(_SIGNALLED, (run_id,)).rowcount > 0
             if added:
                 connection.execute(_SIGNAL, (body, run_id))
-        return added
+            return added
+
+        return self._change(add)
 
     def read_signals(self, run_id: str, *, after: int) -> Sequence[tuple[int, bytes]]:
         return self._read(_SIGNALS, (run_id, after))
 
     def save_blob(self, run_id: str, digest: str, data: bytes) -> None:
-        with self._changing() as connection:
-            connection.execute(
-                "INSERT OR IGNORE INTO workflow_blobs VALUES (?, CAST(? AS TEXT))", (digest, data)
-            )
-            connection.execute(
-                "INSERT OR IGNORE INTO workflow_blob_uses"
-                " SELECT ?, serial FROM workflow_runs WHERE id = ?",
-                (digest, run_id),
-            )
+        def save(connection: sqlite3.Connection) -> None:
+            connection.execute(_SAVE_BLOB, (digest, data))
+            connection.execute(_USE_BLOB, (digest, run_id))
+
+        self._change(save)
 
     def read_blob(self, digest: str) -> bytes | None:
         query = "SELECT CAST(data AS BLOB) FROM workflow_blobs WHERE digest = ?"
         rows = self._read(query, (digest,))
         return rows[0][0] if rows else None
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
-        with self._changing() as connection:
-            doomed = connection.execute(_FINISHED, (finished_before, limit)).fetchall()
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
+        def delete(connection: sqlite3.Connection) -> list[str]:
+            kept = json.dumps(list(keep))
+            doomed = connection.execute(_FINISHED, (finished_before, kept, limit)).fetchall()
             serials = [(serial,) for serial, _ in doomed]
             for table in ("workflow_steps", "workflow_signals", "workflow_blob_uses"):
                 connection.executemany(f"DELETE FROM {table} WHERE run = ?", serials)  # noqa: S608
             connection.executemany("DELETE FROM workflow_runs WHERE serial = ?", serials)
             if doomed:
                 connection.execute(_UNUSED)
-        return [run_id for _, run_id in doomed]
+            return [run_id for _, run_id in doomed]
+
+        return self._change(delete)
 
     def save_owner(self, owner: str, body: bytes) -> None:
         self._write(
@@ -287,28 +352,52 @@ class SqliteStore:
     def remove_owner(self, owner: str) -> None:
         self._write("DELETE FROM workflow_owners WHERE owner = ?", (owner,))
 
+    def read_note(self, name: str) -> bytes | None:
+        query = "SELECT CAST(body AS BLOB) FROM workflow_notes WHERE name = ?"
+        rows = self._read(query, (name,))
+        return rows[0][0] if rows else None
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        if before is None:
+            return self._write(_NEW_NOTE, (name, after)).rowcount > 0
+        return self._write(_SWAP_NOTE, (after, name, before)).rowcount > 0
+
     def close(self) -> None:
         with self._reading:
             self._reader.close()
         self._writer.close()
 
     def _open(self, durability: Durability) -> sqlite3.Connection:
-        return open_database(
+        connection = open_database(
             self._path, room="workflows", migrations=_MIGRATIONS, durability=durability
         )
+        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
+        return connection
 
-    def _write(self, statement: str, parameters: Sequence[Any]) -> bool:
+    def _serial_of(self, run_id: str) -> int | None:
+        serial = self._serials.get(run_id)
+        if serial is None:
+            rows = self._read("SELECT serial FROM workflow_runs WHERE id = ?", (run_id,))
+            serial = rows[0][0] if rows else None
+            self._remember(run_id, serial)
+        return serial
+
+    def _remember(self, run_id: str, serial: int | None) -> None:
+        if len(self._serials) >= _REMEMBERED:
+            self._serials.clear()
+        if serial is not None:
+            self._serials[run_id] = serial
+
+    def _write(self, statement: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
         try:
-            return self._writer.write(statement, parameters) > 0
+            return self._writer.write(statement, parameters)
         except sqlite3.Error as error:
             with sqlite_errors(self._path):
                 raise error
 
-    @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        """Several statements in one transaction, on the reader: the writer's are single ones."""
-        with sqlite_errors(self._path), self._reading, transaction(self._reader) as connection:
-            yield connection
+    def _change(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+        with sqlite_errors(self._path):
+            return self._writer.change(work)
 
     def _read(self, query: str, parameters: Sequence[Any] | dict[str, Any]) -> list[Any]:
         with sqlite_errors(self._path), self._reading:

@@ -15,13 +15,17 @@ _PLACE_OF = {name: place for place, name in _PLACES.items()}
 
 
 class StateRecord(msgspec.Struct, rename="camel"):
-    """Everything of a queue but its messages; `cursor` is segment, offset, messages before it."""
+    """Everything of a queue but its messages; `cursor` is segment, offset, messages before it.
+
+    `fed` is the position in its topic's log up to which a subscription was fed.
+    """
 
     cursor: tuple[int, int, int]
     last_token: int
     last_side: int
     paused: bool
     format_version: int = 1
+    fed: int = 0
 
 
 class EntryRecord(msgspec.Struct, rename="camel", omit_defaults=True):
@@ -42,6 +46,7 @@ class EntryRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     offset: int = 0
     length: int = 0
     group: str | None = None
+    position: int = 0
 
 
 def record_of(entry: Entry) -> bytes:
@@ -62,6 +67,7 @@ def record_of(entry: Entry) -> bytes:
         entry.reason,
         *(entry.location if entry.segment else (0, 0, 0)),
         entry.group,
+        entry.position,
     )
     inline = b"null" if entry.segment or entry.payload is None else entry.payload
     return b'["entry",%b,%b]' % (msgspec.json.encode(fields), inline)
@@ -78,6 +84,7 @@ def entry_of(fields: EntryRecord, payload: bytes) -> tuple[Entry, int]:
         due=fields.due,
         key=fields.key,
         group=fields.group,
+        position=fields.position,
     )
     entry.attempts = fields.attempts
     entry.token = fields.token

@@ -11,6 +11,8 @@ not depend on the backlog: messages that simply stand in line are only in ``mess
     ["ack",id,…]   ["nack",id,due,reason]   ["extend",id,now,lease]   ["dead",id,reason]
     ["release",id,…]                             given back as if never taken
     ["requeue",id,…]   ["pause",bool]   ["purge",[segment,offset,n]]
+    ["feed",upto,now,[[id,due,priority,key,group,position,payload],…]]   into a subscription
+    ["seek",position]                            a subscription replays from there
     ["roll",2]                                   last: it goes on in ledger 2
 
 The roll line is the commit; the next file is derived from the state before it by whoever needs it
@@ -50,12 +52,22 @@ from holdfast.queues.stores.file.messages import (
 from holdfast.queues.stores.file.torn import cut_torn_tail
 from holdfast.queues.stores.schedule import Entry, Schedule
 
+_TAKES_AND_ACKS = (b'["take",', b'["ack",')
+
 _decode = msgspec.json.Decoder().decode
 _decode_put = msgspec.json.Decoder(
     tuple[str, int, float, float, int, str | None, msgspec.Raw]
 ).decode
 _decode_grouped = msgspec.json.Decoder(
     tuple[str, int, float, float, int, str | None, str, msgspec.Raw]
+).decode
+_decode_feed = msgspec.json.Decoder(
+    tuple[
+        str,
+        int,
+        float,
+        list[tuple[int, float, int, str | None, str | None, int, msgspec.Raw]],
+    ]
 ).decode
 _decode_entry = msgspec.json.Decoder(tuple[str, EntryRecord, msgspec.Raw]).decode
 _decode_state = msgspec.json.Decoder(tuple[str, StateRecord]).decode
@@ -80,6 +92,7 @@ class Ledger:
         self.schedule = Schedule()
         self.cursor = Cursor(1, 0, 0)
         self.last_side = 0
+        self.fed = 0
         self.cut = 0
         make_folder(folder)
         self._lock = QuickLock(folder.parent / "take.lock")
@@ -126,6 +139,12 @@ class Ledger:
         except OSError as error:
             raise storage_error(error, out.file.path, "write to the queue's ledger") from error
         fault_point("queue.ledger.appended")
+        return position
+
+    def record(self, record: bytes) -> tuple[int, int]:
+        """`write` a record and change the state as whoever reads it will."""
+        position = self.write(record)
+        self._apply(record, time.time())
         return position
 
     def sync(self, position: tuple[int, int]) -> None:
@@ -190,8 +209,11 @@ class Ledger:
     def _apply_all(self, records: list[bytes], out: NumberedFile) -> None:
         now = time.time()
         try:
-            for record in records:
-                self._apply(record, now)
+            if all([record.startswith(_TAKES_AND_ACKS) for record in records]):  # noqa: C419
+                self._apply_takes_and_acks(records, now)
+            else:
+                for record in records:
+                    self._apply(record, now)
         except UnreadableError as error:
             error.path = out.file.path
             raise
@@ -202,6 +224,21 @@ class Ledger:
                 hint="restore the queue's folder from a backup; nothing was changed",
             ) from error
 
+    def _apply_takes_and_acks(self, records: list[bytes], now: float) -> None:
+        """What other consumers did: most is acknowledged by now, and leaves no trace."""
+        changes: list[list[Any]] = _decode(b"[%b]" % b",".join(records))
+        acked = {id_ for change in changes if change[0] == "ack" for id_ in change[1:]}
+        passed: set[int] = set()
+        for change in changes:
+            if change[0] == "ack":
+                change = ["ack", *(id_ for id_ in change[1:] if id_ not in passed)]
+            else:
+                lined, beside = change[5], change[6]
+                passed.update(one[0] for one in lined if one[0] in acked)
+                change[5] = [one for one in lined if one[0] not in passed]
+                change[6] = [id_ for id_ in beside if id_ not in passed]
+            self._apply_change(change, now)
+
     def _apply(self, record: bytes, now: float) -> None:
         if record.startswith(b'["put",'):
             _, id_, at, due, priority, key, payload = _decode_put(record)
@@ -209,6 +246,11 @@ class Ledger:
         elif record.startswith(b'["grouped",'):
             _, id_, at, due, priority, key, group, payload = _decode_grouped(record)
             self._apply_put(id_, at, due, priority, key, group, payload)
+        elif record.startswith(b'["feed",'):
+            _, upto, at, fed = _decode_feed(record)
+            for id_, due, priority, key, grouped, position, payload in fed:
+                self._apply_put(id_, at, due, priority, key, grouped, payload, position)
+            self.fed = upto
         elif record.startswith(b'["entry",'):
             self._checkpoint_bytes += len(record)
             _, fields, payload = _decode_entry(record)
@@ -228,10 +270,20 @@ class Ledger:
         key: str | None,
         group: str | None,
         payload: msgspec.Raw,
+        position: int = 0,
     ) -> None:
         self.last_side = max(self.last_side, -id_)
         self.schedule.add(
-            Entry(id_, at, payload=bytes(payload), priority=priority, due=due, key=key, group=group)
+            Entry(
+                id_,
+                at,
+                payload=bytes(payload),
+                priority=priority,
+                due=due,
+                key=key,
+                group=group,
+                position=position,
+            )
         )
 
     def _apply_state(self, state: StateRecord) -> None:
@@ -243,6 +295,7 @@ class Ledger:
             )
         self.cursor = Cursor(*state.cursor)
         self.last_side = state.last_side
+        self.fed = state.fed
         self.schedule.last_token = state.last_token
         self.schedule.paused = state.paused
 
@@ -281,6 +334,9 @@ class Ledger:
         elif what == "purge":
             schedule.clear()
             self.cursor = Cursor(*change[1])
+        elif what == "seek":
+            schedule.rewind(change[1])
+            self.fed = change[1]
         elif what != "roll":
             raise NewerFormatError(
                 f"a record of an unknown kind, {what!r}",
@@ -307,7 +363,11 @@ class Ledger:
         """Write the checkpoint of the state now as the beginning of ledger `number`, fsync'd."""
         self._carry_over()
         state = StateRecord(
-            self.cursor, self.schedule.last_token, self.last_side, self.schedule.paused
+            self.cursor,
+            self.schedule.last_token,
+            self.last_side,
+            self.schedule.paused,
+            fed=self.fed,
         )
         lines = [seal(msgspec.json.encode(("state", state)))]
         lines.extend(seal(record_of(entry)) for entry in self.schedule.in_checkpoint_order())
@@ -341,11 +401,12 @@ class Ledger:
                 self._reader.forget(number)
                 doomed.append(segment_path(self._reader.folder, number))
         for path in doomed:
-            _try_to_remove(path)
+            remove_used_up(path)
             fault_point("queue.compacted")
 
 
-def _try_to_remove(path: Path) -> None:
+def remove_used_up(path: Path) -> None:
+    """Remove a file that nobody needs any more; what another process has open stays for now."""
     try:
         long_path(path).unlink(missing_ok=True)
     except PermissionError:

@@ -15,10 +15,13 @@ from typing import Any
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.redis import PREFIX, open_redis, redis_errors
+from holdfast.engines.redis_scripts import Line, Script
 from holdfast.engines.urls import EngineUrl
 from holdfast.errors import NotFoundError
+from holdfast.queues.bells import bell_of
 from holdfast.queues.store import NewMessage, Stats, StoredMessage
 from holdfast.queues.stores.clock import ClockWatch
+from holdfast.queues.stores.listening import WATCHED, Watch
 from holdfast.queues.stores.receipts import (
     id_text,
     parse_id,
@@ -26,21 +29,28 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-from holdfast.queues.stores.redis.scripts import Script
+from holdfast.queues.stores.redis.ear import RedisEar
 
 FORMAT_VERSION = 1
 
-_ROOM = "queues"
+ROOM = "queues"
 _NAMES = PREFIX + "queues"
 _KEYS = (
     "meta", "payloads", "states", "ready", "delayed", "leased", "dead", "blocked", "heads", "keys",
+    "fed",
 )  # fmt: skip
-_BATCH = 1000  # messages a script handles at a time, while everybody else waits
+BATCH = 1000  # messages a script handles at a time, while everybody else waits
+
+
+def key_prefix(name: str) -> str:
+    """What the keys of a queue begin with; those of a topic's subscriptions stand together."""
+    topic, at, subscription = name.partition("@")
+    return f"{PREFIX}queue:{{{topic}}}{at}{subscription}:"
 
 
 def queue_names(url: EngineUrl) -> list[str]:
     """The names of all queues on the server, sorted."""
-    with open_redis(url, room=_ROOM, version=FORMAT_VERSION) as client, redis_errors(url):
+    with open_redis(url, room=ROOM, version=FORMAT_VERSION) as client, redis_errors(url):
         names: Any = client.smembers(_NAMES)
         return sorted(name.decode() for name in names)
 
@@ -48,16 +58,21 @@ def queue_names(url: EngineUrl) -> list[str]:
 class RedisQueueStore:
     """The queue `name` on the server at `url`."""
 
+    listed = True  # among the names of queues
+    _more_keys: tuple[str, ...] = ()
+
     def __init__(self, url: EngineUrl, name: str, *, durability: Durability = "process") -> None:
         self.url = url
         self.name = name
         self._clock = ClockWatch()
-        self._client = open_redis(url, room=_ROOM, version=FORMAT_VERSION, durability=durability)
-        prefix = f"{PREFIX}queue:{{{name}}}:"
-        self._keys = [prefix + key for key in _KEYS]
-        self._script = Script(self._client, "queue.lua", self._keys)
+        self._watch: Watch | None = None
+        self._client = open_redis(url, room=ROOM, version=FORMAT_VERSION, durability=durability)
+        prefix = key_prefix(name)
+        self._keys = [*(prefix + key for key in _KEYS), *self._more_keys]
+        line = Line(self._client)
+        self._script = Script(line, __package__, "queue.lua", self._keys)
         put_keys = [prefix + key for key in ("meta", "payloads", "ready")]
-        self._put_script = Script(self._client, "put.lua", put_keys)
+        self._put_script = Script(line, __package__, "put.lua", put_keys)
         try:
             with redis_errors(url):
                 self._id = self._identity()
@@ -71,8 +86,8 @@ class RedisQueueStore:
         if not all(message.plain for message in messages):
             return [id_text(self._id, self._put_one(message, now)) for message in messages]
         ids: list[str] = []
-        for start in range(0, len(messages), _BATCH):
-            payloads = [message.payload for message in messages[start : start + _BATCH]]
+        for start in range(0, len(messages), BATCH):
+            payloads = [message.payload for message in messages[start : start + BATCH]]
             last = self._run(self._put_script, repr(now), *payloads)
             ids += [id_text(self._id, n) for n in range(last - len(payloads) + 1, last + 1)]
         return ids
@@ -92,7 +107,7 @@ class RedisQueueStore:
     def nack(
         self, receipt: str, due: float, reason: str | None, max_attempts: int, now: float
     ) -> None:
-        self._settle(receipt, "nack", repr(due), _optional(reason), max_attempts)
+        self._settle(receipt, "nack", repr(due), optional(reason), max_attempts)
 
     def release(self, receipts: Sequence[str], now: float) -> None:
         self._call("release", *self._holders(receipts))
@@ -119,7 +134,7 @@ class RedisQueueStore:
     def purge(self, keep: Callable[[Iterable[StoredMessage]], None], now: float) -> int:
         # What is put while the messages are handed over is not among them, and stays.
         ids = self._call("all")
-        batches = [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
+        batches = [ids[start : start + BATCH] for start in range(0, len(ids), BATCH)]
 
         def messages() -> Iterator[StoredMessage]:
             for batch in batches:
@@ -130,8 +145,7 @@ class RedisQueueStore:
         return sum(counts)
 
     def pause(self, paused: bool) -> None:
-        with redis_errors(self.url):
-            self._client.hset(self._keys[0], "paused", int(paused))
+        self._call("pause", int(paused))
 
     def depth(self, limit: int) -> int:
         return min(limit, int(self._call("depth")))
@@ -148,20 +162,36 @@ class RedisQueueStore:
             blocked=blocked,
         )
 
+    def watch(self) -> bool:
+        if self._watch is None:
+            names = [key for key in self._keys if key.endswith(":meta")]
+            bell = bell_of(self.url.text, self.name)
+            self._watch = Watch(self.url.text, names, bell, lambda: RedisEar(self.url))
+        if self._watch.due():
+            self._call("watch", WATCHED)
+        return self._watch.healthy
+
+    def next_due(self) -> float | None:
+        due = self._call("next_due")
+        return None if due is None else float(due)
+
     def close(self) -> None:
         """Close the connections."""
+        if self._watch is not None:
+            self._watch.close()
         self._client.close()
 
     def _identity(self) -> str:
         client, meta = self._client, self._keys[0]
-        client.sadd(_NAMES, self.name)
+        if self.listed:
+            client.sadd(_NAMES, self.name)
         client.hsetnx(meta, "id", token_hex(4))
         identity: Any = client.hget(meta, "id")
         return str(identity.decode())
 
     def _put_one(self, message: NewMessage, now: float) -> int:
         facts = (repr(now), repr(message.due), message.priority, message.payload)
-        return int(self._call("put", *facts, _optional(message.key), _optional(message.group)))
+        return int(self._call("put", *facts, optional(message.key), optional(message.group)))
 
     def _settle(self, receipt: str, operation: str, *arguments: Any) -> None:
         if self._call(operation, *self._holders([receipt]), *arguments):
@@ -201,6 +231,6 @@ def _padded(number: int) -> str:
     return f"{number:016d}"
 
 
-def _optional(text: str | None) -> str:
+def optional(text: str | None) -> str:
     """A text that tells the empty text from none."""
     return "" if text is None else f"={text}"

@@ -1,6 +1,10 @@
 -- Put plain messages at the end of the line: ARGV is the time, then the payloads.
 -- KEYS and the format of what they hold: see queue.lua.
 local count = #ARGV - 1
+local watched = redis.call('HGET', KEYS[1], 'watched')
+if watched and tonumber(watched) > tonumber(redis.call('TIME')[1]) then
+    redis.call('PUBLISH', KEYS[1], '')
+end
 local last = redis.call('HINCRBY', KEYS[1], 'last', count)
 if count == 1 then
     local id = string.format('%016d', last)

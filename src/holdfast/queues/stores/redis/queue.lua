@@ -2,18 +2,20 @@
 -- come before the first write, and a server that is out of memory refuses only the first write.
 -- Ids are padded to 16 digits, so that members with the same score stand in the order of putting.
 --
---   meta      hash   id, last (message), died (how many), paused
+--   meta      hash   id, last (message), died (how many), paused, watched (until then puts are
+--                    published, in seconds of the server's clock)
 --   payloads  hash   id -> time of putting, a space, the payload
 --   states    hash   id -> cmsgpack of a state, see `read`; missing: never taken, plain
 --   ready     zset   id by minus the priority      delayed  zset   id by when it is ready
 --   leased    zset   id by the end of the lease    dead     zset   id by the order of dying
 --   blocked   zset   <length>:<group>:<id>         heads    hash   group -> id of the one in play
 --   keys      zset   <length>:<key>:<id> of the messages that are not dead
-local meta, payloads, states, ready, delayed, leased, dead, blocked, heads, keys = unpack(KEYS)
+--   fed       zset   id by its position in the log it was fed from
+local meta, payloads, states, ready, delayed, leased, dead, blocked, heads, keys, fed = unpack(KEYS)
 local call = redis.call
 
 -- n: attempts, t: leases ever given, h: whether the last one is held, l: its seconds,
--- p: priority, d: when it is due, k: key, g: group, r: reason
+-- p: priority, d: when it is due, k: key, g: group, r: reason, s: whether it was fed
 local function read(id)
     local packed = call('HGET', states, id)
     if packed then
@@ -37,6 +39,14 @@ local function first_of(set, name)
     local prefix = #name .. ':' .. name
     local found = call('ZRANGEBYLEX', set, '[' .. prefix .. ':', '(' .. prefix .. ';', 'LIMIT', 0, 1)
     return found[1] and string.sub(found[1], -16)
+end
+
+-- Wake those who wait for messages, if somebody said lately that he does.
+local function tell()
+    local watched = call('HGET', meta, 'watched')
+    if watched and tonumber(watched) > tonumber(call('TIME')[1]) then
+        call('PUBLISH', meta, '')
+    end
 end
 
 local function enter(id, state)
@@ -77,6 +87,7 @@ local function part(id, state)
             call('ZREM', blocked, member(state.g, following))
             call('HSET', heads, state.g, following)
             enter(following, read(following))
+            tell()
         else
             call('HDEL', heads, state.g)
         end
@@ -86,6 +97,14 @@ end
 local function leave(id)
     call('ZREM', leased, id)
     call('ZREM', ready, id)
+end
+
+local function forget(id, state)
+    call('HDEL', payloads, id)
+    call('HDEL', states, id)
+    if state.s then
+        call('ZREM', fed, id)
+    end
 end
 
 local function bury(id, state, reason)
@@ -154,7 +173,7 @@ end
 
 local operations = {}
 
-function operations.put(now, due, priority, payload, key, group)
+function operations.put(now, due, priority, payload, key, group, position)
     if key ~= '' then
         key = string.sub(key, 2)
         local known = first_of(keys, key)
@@ -167,8 +186,13 @@ function operations.put(now, due, priority, payload, key, group)
     state.k = key ~= '' and key or nil
     state.g = group ~= '' and string.sub(group, 2) or nil
     call('HSET', payloads, id, now .. ' ' .. payload)
+    if position then
+        state.s = true
+        call('ZADD', fed, position, id)
+    end
     write(id, state)
     join(id, state)
+    tell()
     return id
 end
 
@@ -217,8 +241,7 @@ function operations.ack()
     for n = 1, #receipts, 2 do
         local id = receipts[n]
         leave(id)
-        call('HDEL', payloads, id)
-        call('HDEL', states, id)
+        forget(id, held[n])
         part(id, held[n])
     end
     return 0
@@ -240,6 +263,7 @@ function operations.nack(id, token, due, reason, max_attempts)
     state.r = reason
     write(id, state)
     enter(id, state)
+    tell()
     return 0
 end
 
@@ -256,6 +280,7 @@ function operations.release()
             call('ZADD', ready, 0 - state.p, id)
         end
     end
+    tell()
 end
 
 function operations.extend(id, token, lease, till)
@@ -306,8 +331,7 @@ function operations.forget()
             if call('ZREM', dead, id) == 0 then
                 part(id, state)
             end
-            call('HDEL', payloads, id)
-            call('HDEL', states, id)
+            forget(id, state)
             count = count + 1
         end
     end
@@ -332,6 +356,7 @@ function operations.requeue()
         write(id, state)
         join(id, state)
     end
+    tell()
     return {0, #ids}
 end
 
@@ -371,6 +396,64 @@ end
 
 function operations.depth()
     return call('ZCARD', ready) + call('ZCARD', delayed) + call('ZCARD', leased) + call('ZCARD', blocked)
+end
+
+function operations.pause(paused)
+    call('HSET', meta, 'paused', paused)
+    tell()
+end
+
+-- Somebody waits: publish what is put in the next seconds, here and in the topic (KEYS[13]).
+function operations.watch(seconds)
+    local watched = tonumber(call('TIME')[1]) + tonumber(seconds)
+    call('HSET', meta, 'watched', watched)
+    if KEYS[13] then
+        call('HSET', KEYS[13], 'watched', watched)
+    end
+end
+
+function operations.next_due()
+    local earliest = nil
+    for _, set in ipairs({delayed, leased}) do
+        local first = call('ZRANGE', set, 0, 0, 'WITHSCORES')[2]
+        if first and (not earliest or tonumber(first) < tonumber(earliest)) then
+            earliest = first
+        end
+    end
+    return earliest
+end
+
+-- The queue of a subscription. Its cursor, the position up to which it was fed from the log, is kept
+-- with the topic (KEYS[12]), under the subscription's name.
+function operations.cursor(name)
+    return {call('HGET', KEYS[12], name), call('HGET', meta, 'paused')}
+end
+
+-- Each message is five arguments from the sixth on: due, priority, payload, key, group, position.
+function operations.feed(name, after, upto, now)
+    if call('HGET', KEYS[12], name) ~= after then
+        return 0
+    end
+    for n = 6, #ARGV, 6 do
+        operations.put(now, unpack(ARGV, n, n + 5))
+    end
+    call('HSET', KEYS[12], name, upto)
+    return 1
+end
+
+function operations.seek(name, position)
+    local doomed = call('ZRANGEBYSCORE', fed, '(' .. position, '+inf')
+    for n = #doomed, 1, -1 do  -- the last of a group first, so that none of them follows
+        local id = doomed[n]
+        local state = read(id)
+        leave(id)
+        call('ZREM', delayed, id)
+        if call('ZREM', dead, id) == 0 then
+            part(id, state)
+        end
+        forget(id, state)
+    end
+    call('HSET', KEYS[12], name, position)
 end
 
 return operations[ARGV[1]](unpack(ARGV, 2, math.min(#ARGV, 8)))

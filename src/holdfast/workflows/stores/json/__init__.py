@@ -7,6 +7,7 @@
         journals/<run id>.<x>.jsonl  the steps of an unfinished run since its document was written
         blobs/<sha256>               large results, once however many runs have them
         owners/<owner>               who executes runs, with a heartbeat
+    notes/<name>.json            what all processes share of limits and schedules
         locks/                       between processes; `serial` is the last run's number
 
 A document that is torn, newer or wrongly edited is an error with its path and line, for that run
@@ -15,7 +16,7 @@ alone. Where several locks are needed the order is blobs, creation, run.
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from heapq import nsmallest
 from itertools import islice
@@ -224,12 +225,16 @@ class JsonStore:
         except NotFoundError:
             return None
 
-    def delete_runs(self, *, finished_before: int, limit: int) -> list[str]:
+    def delete_runs(
+        self, *, finished_before: int, limit: int, keep: Collection[str] = ()
+    ) -> list[str]:
         old = sorted(
             (
                 run
                 for run in self._all_rows()
-                if run.finished is not None and run.finished < finished_before
+                if run.finished is not None
+                and run.finished < finished_before
+                and run.id not in keep
             ),
             key=lambda run: run.serial,
         )
@@ -257,6 +262,21 @@ class JsonStore:
 
     def remove_owner(self, owner: str) -> None:
         remove(self._places.owners / owner)
+
+    def read_note(self, name: str) -> bytes | None:
+        try:
+            return read_bytes(self._places.notes / f"{name}.json")
+        except NotFoundError:
+            return None
+
+    def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
+        with self._lock(name):
+            if self.read_note(name) != before:
+                return False
+            make_folder(self._places.notes, durability=self._durability)
+            path = self._places.notes / f"{name}.json"
+            write_atomic(path, after, durability=self._durability)
+            return True
 
     def close(self) -> None:
         for file in self._files.values():

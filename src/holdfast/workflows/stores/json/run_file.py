@@ -34,6 +34,7 @@ class Places:
         self.journals = folder / "journals"
         self.owners = folder / "owners"
         self.blobs = folder / "blobs"
+        self.notes = folder / "notes"
         self.locks = folder / "locks"
 
     def run(self, run_id: str) -> Path:

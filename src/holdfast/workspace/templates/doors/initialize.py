@@ -1,4 +1,4 @@
-"""Bring this workspace up: complete its layout, register its agents, check its configuration."""
+"""Bring this workspace up: layout, registered agents, checked configuration, started services."""
 
 import sys
 from pathlib import Path

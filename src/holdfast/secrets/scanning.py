@@ -1,4 +1,4 @@
-"""Likely secrets in files that are about to be committed, found by their shape.
+"""Likely secrets in files and texts, found by their shape.
 
 Known kinds (private keys, tokens with a prefix, JWT, passwords in URLs) are looked for in every
 text file; a value that only looks random counts where settings are kept: in ``.env`` files, in
@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 from holdfast.durable.names import long_path
+from holdfast.secrets.kinds import GUESSED, KNOWN
 
 ALLOWED = b"pragma: allowlist secret"
 
@@ -33,83 +34,6 @@ class Secret(NamedTuple):
         known = self.value[:4].decode("ascii", "replace") if len(self.value) >= 20 else ""
         return f"{known}… ({len(self.value)} characters)"
 
-
-class _Rule(NamedTuple):
-    """A kind of secret. The slow `pattern` is tried only where one of the `marks` occurs."""
-
-    kind: str
-    marks: tuple[bytes, ...]
-    pattern: re.Pattern[bytes]
-
-
-_KNOWN = (
-    _Rule(
-        "private key",
-        (b"PRIVATE KEY",),
-        re.compile(rb"(-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----)"),
-    ),
-    _Rule(
-        "age secret key", (b"AGE-SECRET-KEY-",), re.compile(rb"\b(AGE-SECRET-KEY-1[A-Z0-9]{50,})")
-    ),
-    _Rule(
-        "AWS access key",
-        (b"AKIA", b"ASIA"),
-        re.compile(rb"(?<![A-Za-z0-9])((?:AKIA|ASIA)[A-Z2-7]{16})(?![A-Za-z0-9])"),
-    ),
-    _Rule(
-        "GitHub token",
-        (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_", b"github_pat_"),
-        re.compile(rb"\b(gh[pousr]_[A-Za-z0-9]{36,255}|github_pat_[A-Za-z0-9_]{22,255})"),
-    ),
-    _Rule("GitLab token", (b"glpat-",), re.compile(rb"\b(glpat-[A-Za-z0-9_-]{20,})")),
-    _Rule("Anthropic key", (b"sk-ant-",), re.compile(rb"\b(sk-ant-[A-Za-z0-9_-]{20,})")),
-    _Rule(
-        "OpenAI key",
-        (b"sk-",),
-        re.compile(
-            rb"\b(sk-(?:proj|svcacct|admin)-[A-Za-z0-9_-]{20,}|sk-(?!ant-)[A-Za-z0-9]{32,})"
-        ),
-    ),
-    _Rule(
-        "Slack token",
-        (b"xox", b"xapp-", b"hooks.slack.com"),
-        re.compile(
-            rb"\b(xox[abeoprs]-[A-Za-z0-9-]{10,}|xapp-\d-[A-Za-z0-9-]{10,}"
-            rb"|hooks\.slack\.com/services/T\w+/B\w+/\w{16,})"
-        ),
-    ),
-    _Rule("Google key", (b"AIza",), re.compile(rb"\b(AIza[A-Za-z0-9_-]{35})")),
-    _Rule("Stripe key", (b"k_live_",), re.compile(rb"\b([sr]k_live_[A-Za-z0-9]{20,})")),
-    _Rule("npm token", (b"npm_",), re.compile(rb"\b(npm_[A-Za-z0-9]{36})\b")),
-    _Rule("Hugging Face token", (b"hf_",), re.compile(rb"\b(hf_[A-Za-z0-9]{30,})\b")),
-    _Rule(
-        "JSON web token",
-        (b"eyJ",),
-        re.compile(rb"\b(eyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"),
-    ),
-)
-
-# These are secrets only if the value is no placeholder and looks random, or is a password.
-_GUESSED = (
-    _Rule(
-        "bearer token",
-        (b"earer", b"EARER"),
-        re.compile(rb"(?i)\bbearer[ \t]+([A-Za-z0-9._~+/-]{20,}={0,2})"),
-    ),
-    _Rule(
-        "password in a URL",
-        (b"://",),
-        re.compile(rb"\b[a-z][a-z0-9+.-]{1,20}://[^\s/:@\"'<>]*:([^\s/:@\"'<>]{6,100})@[\w.\[-]"),
-    ),
-    _Rule(
-        "AWS secret key",
-        (b"secret_access_key", b"SECRET_ACCESS_KEY", b"ecretAccessKey"),
-        re.compile(
-            rb"(?i)aws_?secret_?access_?key[\"']?\s*[:=]\s*[\"']?"
-            rb"([A-Za-z0-9/+=]{40})(?![A-Za-z0-9/+=])"
-        ),
-    ),
-)
 
 _SETTINGS_FILES = {
     ".cfg",
@@ -150,30 +74,33 @@ def find_secrets(path: Path) -> Iterator[Secret]:
             content = b"".join(lines)
             if b"\0" in content[:8192]:
                 return
-            yield from _in_text(content, path.name, before)
+            yield from secrets_in(content, path.name, line=before + 1)
             before += len(lines)
 
 
-def _in_text(content: bytes, name: str, before: int) -> Iterator[Secret]:
-    """The secrets of whole lines; each line's first finding counts."""
+def secrets_in(content: bytes, name: str, *, line: int = 1) -> Iterator[Secret]:
+    """The likely secrets in whole lines, of which the first is number `line` of the file `name`.
+
+    Of findings that overlap the first one counts.
+    """
     seen: set[tuple[int, bytes]] = set()
     for kind, start, value in sorted(_candidates(content, name), key=lambda found: found[1]):
         number = content.count(b"\n", 0, start) + 1
-        if any(line == number and (value in other or other in value) for line, other in seen):
+        if any(at == number and (value in other or other in value) for at, other in seen):
             continue
         seen.add((number, value))
         if ALLOWED not in _line_around(content, start):
-            yield Secret(before + number, kind, value)
+            yield Secret(line + number - 1, kind, value)
 
 
 def _candidates(content: bytes, name: str) -> Iterator[tuple[str, int, bytes]]:
     """Each likely secret: its kind, where it begins, its bytes."""
-    for rule in _KNOWN:
+    for rule in KNOWN:
         if any(mark in content for mark in rule.marks):
             for match in rule.pattern.finditer(content):
                 if b"EXAMPLE" not in match[1]:  # as in the providers' own documentation
                     yield rule.kind, match.start(1), match[1]
-    for rule in _GUESSED:
+    for rule in GUESSED:
         if any(mark in content for mark in rule.marks):
             for match in rule.pattern.finditer(content):
                 is_password = rule.kind == "password in a URL"

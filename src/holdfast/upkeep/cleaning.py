@@ -1,0 +1,152 @@
+"""Cleaning: a plan with sizes and reasons first, then all of it into quarantine."""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from holdfast.claude.places import claude_places
+from holdfast.durable import reserve
+from holdfast.durable.names import long_path
+from holdfast.durable.trees import walk
+from holdfast.errors import HoldfastError, UsageError
+from holdfast.facade import Workspace
+from holdfast.upkeep.clutter import KINDS, Ages, Clutter, Spared, clutter_of
+from holdfast.upkeep.in_use import Held, Tracked
+from holdfast.upkeep.usage import size_on_disk
+
+if TYPE_CHECKING:
+    from holdfast.durable.quarantine import Collection
+
+
+class CleanItem(msgspec.Struct):
+    """What is to go: its size (bytes on the disk), how many files, and how it comes back."""
+
+    path: str
+    kind: str
+    size: int
+    files: int
+    back: str
+
+
+class CleanSpared(msgspec.Struct):
+    """What looks like clutter and stays, and why."""
+
+    path: str
+    kind: str
+    reason: str
+
+
+class CleanReport(msgspec.Struct, rename="camel"):
+    """A plan, or what became of it; `quarantined` are the entries that hold what went."""
+
+    items: list[CleanItem]
+    spared: list[CleanSpared]
+    applied: bool = False
+    quarantined: list[str] = []
+
+    @property
+    def size(self) -> int:
+        """All items together, in bytes on the disk."""
+        return sum(item.size for item in self.items)
+
+
+class Plan:
+    """What may go from a workspace, as it was when it was looked for."""
+
+    def __init__(self, workspace: Workspace, kinds: Sequence[str] = (), ages: Ages | None = None):
+        """Look for clutter of `kinds` (all for none). Raises `UsageError`, `MissingError`."""
+        unknown = set(kinds) - set(KINDS)
+        if unknown:
+            known = ", ".join(KINDS)
+            raise UsageError(f"nothing is cleaned as {', '.join(sorted(unknown))}", hint=known)
+        self._workspace = workspace
+        layout = workspace.layout
+        tracked, held = Tracked(), Held()
+        self._items: list[tuple[Clutter, CleanItem]] = []
+        self._spared: list[Spared] = []
+        for found in clutter_of(
+            layout,
+            claude_places(layout.home),
+            ages or Ages(),
+            lambda kind: not kinds or kind in kinds,
+        ):
+            if isinstance(found, Spared):
+                self._spared.append(found)
+            elif (reason := _reason_to_stay(found, tracked, held)) is not None:
+                self._spared.append(Spared(found.path, found.kind, reason))
+            else:
+                self._items.append((found, _weighed(found)))
+        self._items.sort(key=lambda pair: -pair[1].size)
+
+    def report(self) -> CleanReport:
+        """What would go, the largest first, and what stays."""
+        return CleanReport([item for _, item in self._items], _spared(self._spared))
+
+    def apply(self, progress: Callable[[int, int], None] | None = None) -> CleanReport:
+        """Move all items to quarantine. One that changed since, or cannot be moved, stays.
+
+        Raises `StorageError` when the quarantine cannot be written.
+        """
+        collections: dict[Path, Collection] = {}
+        gone: list[CleanItem] = []
+        spared = list(self._spared)
+        size = 0
+        for clutter, item in self._items:
+            if _identity(clutter.path) != clutter.identity:
+                spared.append(Spared(clutter.path, clutter.kind, "it changed meanwhile"))
+                continue
+            if clutter.base not in collections:
+                quarantine = self._workspace.quarantine
+                collections[clutter.base] = quarantine.collect(clutter.base, reason="clean")
+            try:
+                collections[clutter.base].take(clutter.path)
+            except HoldfastError as error:
+                spared.append(Spared(clutter.path, clutter.kind, error.message))
+                continue
+            gone.append(item)
+            size += item.size
+            if progress is not None:
+                progress(len(gone), size)
+        reserve.lay_by(self._workspace.layout.root)
+        entries = [collection.entry.id for collection in collections.values()]
+        return CleanReport(gone, _spared(spared), applied=True, quarantined=entries if gone else [])
+
+
+def _reason_to_stay(clutter: Clutter, tracked: Tracked, held: Held) -> str | None:
+    if clutter.kind == "shell-snapshots":
+        # A running session reads its snapshot anew for each command.
+        reader = held.reader_of(clutter.path.name)
+        return f"{reader} reads it" if reader else None
+    # A program that runs from a project needs its packages, whether it has one open or not.
+    user = clutter.path.parent if clutter.kind == "node-modules" else clutter.path
+    return tracked.reason(clutter.path) or held.reason(user)
+
+
+def _weighed(clutter: Clutter) -> CleanItem:
+    size = files = 0
+    for status in _statuses(clutter.path):
+        size += size_on_disk(status)
+        files += 1
+    return CleanItem(str(clutter.path), clutter.kind, size, files, clutter.back)
+
+
+def _statuses(path: Path) -> Iterable[os.stat_result]:
+    yield os.lstat(long_path(path))
+    if long_path(path).is_dir():
+        for entry in walk(path, on_error=lambda _path, _error: None):
+            yield entry.status
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        status = os.lstat(long_path(path))
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _spared(found: Sequence[Spared]) -> list[CleanSpared]:
+    return [CleanSpared(str(each.path), each.kind, each.reason) for each in found]
