@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.claude.guest_file import GuestFile, Put
 from holdfast.durable.files import is_temporary
 from holdfast.durable.points import PointLog
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.facade import Workspace, open_workspace
 from holdfast.guard.recording import answer
 from holdfast.upkeep.undo import expire_points, list_points, undo
+from holdfast.upkeep.undo_parts import Choice
 from holdfast.workspace.creation import create
 from tests.conftest import Runner, require_program, was_killed
 
@@ -373,6 +375,28 @@ def test_expired_points_take_their_snapshots_with_them(workspace: Workspace) -> 
     assert [point.id for point in expire_points(workspace)] == [old.id]
     assert len([info for info in workspace.vault.snapshots() if "undo" in info.tags]) == 1
     assert len(list_points(workspace)) == 1
+
+
+def test_another_programs_file_goes_back_unless_that_program_wrote_since(
+    workspace: Workspace,
+) -> None:
+    path = workspace.layout.home / ".claude.json"
+    path.write_text('{"mcpServers": {}, "starts": 1}', encoding="utf-8")
+    for wrote_since in (False, True):
+        before = path.read_bytes()
+        with workspace.point("servers sync"):
+            put = Put(("mcpServers", "demo"), {"command": "true"})
+            GuestFile(path, lock="folder").edit([put])
+        written = path.read_bytes()
+        if wrote_since:
+            written = written.replace(b'"starts": 1', b'"starts": 2')
+            path.write_bytes(written)
+        plan = undo(workspace, list_points(workspace)[0].id)
+        assert path.read_bytes() == (written if wrote_since else before)
+        assert [step.remark for step in plan.left] == ["its program wrote it since"] * wrote_since
+    asked = Choice(changed_since=True)
+    undo(workspace, list_points(workspace)[0].id, choice=asked)
+    assert b"demo" not in path.read_bytes()
 
 
 def test_without_a_point_nothing_is_noted(workspace: Workspace) -> None:
