@@ -10,15 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from holdfast.claude.guest_file import GuestFile, Put
 from holdfast.durable.files import is_temporary
 from holdfast.durable.points import PointLog
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.facade import Workspace, open_workspace
-from holdfast.upkeep.undo import list_points, undo
+from holdfast.guard.recording import answer
+from holdfast.upkeep.undo import expire_points, list_points, undo
+from holdfast.upkeep.undo_parts import Choice
 from holdfast.workspace.creation import create
-from tests.conftest import Runner, was_killed
+from tests.conftest import Runner, require_program, was_killed
 
-_STATE = ".holdfast"
+_STATE = (".holdfast", ".git/")
 
 
 def tree(root: Path) -> dict[str, Any]:
@@ -236,7 +239,7 @@ def test_a_purged_queue_is_filled_again(workspace: Workspace, holdfast: Runner) 
         messages = again.queue("jobs").take(5)
         assert [message.body["n"] for message in messages] == [1, 2, 3]
         assert messages[2].headers == {"from": "test"}
-    assert not (root / _STATE / "jobs.purged.jsonl").exists()
+    assert not (root / ".holdfast" / "jobs.purged.jsonl").exists()
 
 
 def test_through_the_door(workspace: Workspace, holdfast: Runner) -> None:
@@ -330,6 +333,70 @@ def test_killed_at_every_point_of_a_command_or_its_undo(
             if now() != before:
                 undo(again)
             assert now() == before, (name, visit)
+
+
+def test_restores_are_undone_through_the_door(workspace: Workspace, holdfast: Runner) -> None:
+    require_program("git")
+    root = workspace.layout.root
+    who = {"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org"}
+    who |= {"GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org"}
+    for command in (("history", "init"), ("history", "save"), ("backup", "create")):
+        done = holdfast(*command, "-w", root, env=who)
+        assert done.returncode == 0, done.stderr
+    scout = root / "agents" / "scout.py"
+
+    for restore in (
+        ("restore", "latest", "agents", "--yes"),
+        ("history", "restore", "agents/scout.py", "--yes"),
+        ("history", "restore", "agents/director.py", "--yes"),
+    ):
+        scout.write_text(f"# {restore}\n", encoding="utf-8")
+        (root / "agents" / "director.py").unlink(missing_ok=True)
+        before = tree(root)
+        done = holdfast(*restore, "-w", root)
+        assert done.returncode == 0, done.stderr
+        assert tree(root) != before
+        done = holdfast("undo", "--yes", "-w", root)
+        assert done.returncode == 0, done.stderr
+        assert tree(root) == before
+
+
+def test_expired_points_take_their_snapshots_with_them(workspace: Workspace) -> None:
+    root = workspace.layout.root
+    for number in range(2):
+        (root / "agents" / "scout.py").write_text(f"# {number}\n", encoding="utf-8")
+        call = {"tool_name": "Bash", "tool_input": {"command": f"echo {number}"}}
+        assert answer(root, b"before\n" + json.dumps(call).encode(), None).output == b""
+    old = list_points(workspace)[1]
+    header = workspace.points.root / old.id / "point.jsonl"
+    text = header.read_text(encoding="utf-8")
+    year = f'"startedAt": "{old.started_at.year}'
+    header.write_text(text.replace(year, '"startedAt": "2020'), encoding="utf-8")
+    assert [point.id for point in expire_points(workspace)] == [old.id]
+    assert len([info for info in workspace.vault.snapshots() if "undo" in info.tags]) == 1
+    assert len(list_points(workspace)) == 1
+
+
+def test_another_programs_file_goes_back_unless_that_program_wrote_since(
+    workspace: Workspace,
+) -> None:
+    path = workspace.layout.home / ".claude.json"
+    path.write_text('{"mcpServers": {}, "starts": 1}', encoding="utf-8")
+    for wrote_since in (False, True):
+        before = path.read_bytes()
+        with workspace.point("servers sync"):
+            put = Put(("mcpServers", "demo"), {"command": "true"})
+            GuestFile(path, lock="folder").edit([put])
+        written = path.read_bytes()
+        if wrote_since:
+            written = written.replace(b'"starts": 1', b'"starts": 2')
+            path.write_bytes(written)
+        plan = undo(workspace, list_points(workspace)[0].id)
+        assert path.read_bytes() == (written if wrote_since else before)
+        assert [step.remark for step in plan.left] == ["its program wrote it since"] * wrote_since
+    asked = Choice(changed_since=True)
+    undo(workspace, list_points(workspace)[0].id, choice=asked)
+    assert b"demo" not in path.read_bytes()
 
 
 def test_without_a_point_nothing_is_noted(workspace: Workspace) -> None:

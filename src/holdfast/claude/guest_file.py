@@ -22,11 +22,12 @@ from holdfast.claude.splicing import (
     apply_changes,
 )
 from holdfast.durable import positions
-from holdfast.durable.documents import parse_object
+from holdfast.durable.documents import digest_of, parse_object
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import make_folder, read_bytes, write_atomic
 from holdfast.durable.folder_locks import FolderLock
 from holdfast.durable.names import long_path
+from holdfast.durable.points import note_guest
 from holdfast.errors import ConflictError, NotFoundError, RefusedError, UnreadableError
 
 __all__ = ["Difference", "Edit", "GuestFile", "LockKind", "Put", "Remove"]
@@ -148,6 +149,7 @@ class GuestFile:
                     lock.check()
                 self._refuse_changed(edit.before)
 
+            note_guest(self.path, guest=self.lock, left=digest_of(edit.after))
             is_new = edit.before is None
             write_atomic(
                 self.path,

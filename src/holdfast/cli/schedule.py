@@ -9,6 +9,10 @@ import msgspec
 from holdfast.cli.terminal import Terminal, command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from holdfast.facade import Workspace
     from holdfast.schedule.registration import Registered
 
 _COLUMNS = {
@@ -114,12 +118,20 @@ def watch(terminal: Terminal) -> None:
     from holdfast.schedule.watch import Watcher
 
     workspace = terminal.open()
-    watcher = Watcher(workspace, answer, say=terminal.note)
+    watcher = Watcher(workspace, answer, alarms=[_look_at_clients], say=terminal.note)
     terminal.note(f"watching {workspace.layout.root}; end it with Ctrl-C")
     try:
         watcher.run(threading.Event())
     except KeyboardInterrupt:
         terminal.note("ended")
+
+
+def _look_at_clients(workspace: "Workspace", changed: "Sequence[Path]") -> list[str]:
+    """The alarms about other programs' files; there are few, so all are looked at."""
+    from holdfast.registry.clients.watching import look
+
+    del changed
+    return [f"{alarm.path}: {alarm.message}" for alarm in look(workspace.layout)]
 
 
 def _emit(terminal: Terminal, made: "Registered", verb: str) -> None:

@@ -28,6 +28,7 @@ _COLUMNS = {"id": "Point", "startedAt": "Made", "source": "By", "command": "Comm
 )
 @click.argument("point", required=False)
 @click.option("--list", "listing", is_flag=True, help="List the points, newest first.")
+@click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Of the list.")
 @click.option("--expire", is_flag=True, help="Forget points older than the settings keep them.")
 @click.option("--only", "paths", multiple=True, metavar="PATH", help="Only this, of a tool's.")
 @click.option("--new", is_flag=True, help="Take also away what the tool made.")
@@ -38,6 +39,7 @@ def undo(
     terminal: Terminal,
     point: str | None,
     listing: bool,
+    limit: int,
     expire: bool,
     paths: tuple[str, ...],
     new: bool,
@@ -59,7 +61,7 @@ def undo(
     if listing:
         if point is not None:
             raise UsageError("--list stands alone")
-        rows = [_row(each) for each in list_points(workspace)]
+        rows = [_row(each) for each in list_points(workspace)[:limit]]
         terminal.emit_rows(rows, _COLUMNS, empty="No undo points.")
         return 0
     if expire:

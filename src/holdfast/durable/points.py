@@ -83,13 +83,17 @@ class Created(msgspec.Struct, frozen=True, tag_field="kind", tag="created"):
 class KeptDocument(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="document"):
     """A file was to be replaced: its bytes are in the point as `kept`; None when it was absent.
 
-    `lock` is the lock under which the file is written, if there is one.
+    `lock` is the lock under which the file is written, if there is one. For a file of another
+    program `guest` says how that one locks it, and `left` is the digest of what was written: when
+    it is another by now, that program wrote since.
     """
 
     path: str
     kept: str | None = None
     mode: int | None = None
     lock: str | None = None
+    guest: Literal["folder", "none"] | None = None
+    left: str | None = None
 
 
 class KeptSnapshot(msgspec.Struct, frozen=True, rename="camel", tag_field="kind", tag="snapshot"):
@@ -177,20 +181,28 @@ class OpenPoint:
         self._begun = True
         fault_point("points.noted")
 
-    def keep_document(self, path: Path, *, lock: Path | None = None) -> None:
-        """Keep the file `path` as it is now, or that there is none."""
+    def keep_document(
+        self,
+        path: Path,
+        *,
+        lock: Path | None = None,
+        guest: Literal["folder", "none"] | None = None,
+        left: str | None = None,
+    ) -> None:
+        """Keep the file `path` as it is now, or that there is none; see `KeptDocument`."""
         locked = None if lock is None else str(lock)
+        part = KeptDocument(str(path.absolute()), lock=locked, guest=guest, left=left)
         try:
             content = read_bytes(path)
         except NotFoundError:
-            self.note(KeptDocument(str(path.absolute()), lock=locked))
+            self.note(part)
             return
         make_folder(self.folder, private=True)
         self._kept += 1
         name = f"kept-{self._kept}"
         write_atomic(self.folder / name, content, durability=self._durability, mode=0o600)
         mode = os.stat(long_path(path)).st_mode & 0o7777
-        self.note(KeptDocument(str(path.absolute()), name, mode, locked))
+        self.note(msgspec.structs.replace(part, kept=name, mode=mode))
 
     def end(self) -> None:
         """Say that the command came to its end."""
@@ -383,6 +395,12 @@ def note_document(path: Path, *, lock: Path | None = None) -> None:
     """Called, under `lock` if there is one, before the small file `path` is replaced."""
     if (point := _current.get()) is not None:
         point.keep_document(path, lock=lock)
+
+
+def note_guest(path: Path, *, guest: Literal["folder", "none"], left: str) -> None:
+    """Called before another program's file is replaced by what has the digest `left`."""
+    if (point := _current.get()) is not None:
+        point.keep_document(path, guest=guest, left=left)
 
 
 def _add_missing(root: Path, path: Path, names: dict[str, None]) -> None:

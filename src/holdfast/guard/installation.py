@@ -9,7 +9,6 @@ import msgspec
 
 from holdfast.claude.guest_file import Edit, GuestFile, Put, Remove
 from holdfast.durable.asking import is_watched
-from holdfast.durable.points import note_document
 from holdfast.errors import HoldfastError, NotFoundError, UnreadableError
 from holdfast.facade import Workspace
 from holdfast.guard.calls import FILE_TOOLS, SHELLS
@@ -87,7 +86,7 @@ def _change(workspace: Workspace, scope: Scope, wanted: dict[str, Any], *, dry_r
     if dry_run or (not wanted and not file.path.exists()):
         present = file.read_bytes() if file.path.exists() else None
         return file.plan(changes(present) if wanted or present else [])
-    return file.edit(changes, keep=lambda edit: note_document(edit.path))
+    return file.edit(changes)
 
 
 def _wanted(workspace: Workspace) -> dict[str, Any]:

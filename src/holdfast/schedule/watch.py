@@ -18,6 +18,7 @@ from holdfast.durable import asking
 from holdfast.durable.files import is_temporary, make_folder
 from holdfast.durable.locks import Lock
 from holdfast.durable.names import is_within
+from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace
 from holdfast.schedule.following import Batch, follow
 from holdfast.vault.coverage import HOME_ITEMS, LIVELY
@@ -42,7 +43,7 @@ Answer = Callable[[Path, bytes, str | None], Reply]
 """Answers the guard's hook: (workspace, question, snapshot since which nothing changed)."""
 
 Alarm = Callable[[Workspace, Sequence[Path]], Iterable[str]]
-"""Looks at other programs' files that changed, and says what is wrong with them."""
+"""Looks at other programs' files, at first and when some `changed`; says what is wrong."""
 
 Say = Callable[[str], None]
 
@@ -74,6 +75,7 @@ class Watcher:
         one = self._workspace.layout.locks / "watch.lock"
         with Lock(one, purpose="watch the workspace", timeout=0.5):
             asking.sweep(str(self._state), older_than=60.0)
+            self._raise_alarms([])
             try:
                 for batch in follow(self._roots(), stop, self._warn):
                     self._offer_answers(batch.exact)
@@ -152,9 +154,12 @@ class Watcher:
 
     def _raise_alarms(self, changed: Sequence[Path]) -> None:
         for alarm in self._alarms:
-            for text in alarm(self._workspace, changed):
-                self._log.warning(text)
-                self._say(text)
+            try:
+                found = list(alarm(self._workspace, changed))
+            except HoldfastError as error:
+                found = [str(error)]
+            for text in found:
+                self._warn(text)
 
     def _do_what_is_due(self) -> None:
         """Let a child run what is due, now and then and when configuration was changed."""

@@ -154,7 +154,7 @@ def _undoers(
         if isinstance(part, KeptSnapshot):
             yield SnapshotUndoer(workspace, point, part, known, choice)
         elif getattr(part, "entry", None) not in exports or isinstance(part, QueueExport):
-            yield Undoer(workspace, point, part)
+            yield Undoer(workspace, point, part, choice)
 
 
 def _carry_out(undoer: Undoer | SnapshotUndoer) -> list[str]:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from holdfast.claude.guest_file import GuestFile
 from holdfast.durable import trees
+from holdfast.durable.documents import digest_of
 from holdfast.durable.files import make_folder, read_bytes, write_atomic
 from holdfast.durable.journal import read_journal
 from holdfast.durable.locks import Lock
@@ -55,10 +57,13 @@ class Choice:
 class Undoer:
     """The undoing of one part; what it replaces goes to the quarantine."""
 
-    def __init__(self, workspace: Workspace, point: Point, part: Part) -> None:
+    def __init__(
+        self, workspace: Workspace, point: Point, part: Part, choice: Choice | None = None
+    ) -> None:
         self._workspace = workspace
         self._point = point
         self._part = part
+        self._choice = choice or Choice()
         self._quarantine = workspace.quarantine
         self._reason = f"taken away by the undo of {point.id}"
 
@@ -82,7 +87,7 @@ class Undoer:
             return [Step("take away", str(path)) for path in self._made(part)]
         if isinstance(part, KeptDocument):
             former = self._workspace.points.kept(self._point, part)
-            if _content(Path(part.path)) == former:
+            if _content(Path(part.path)) == former or self._is_others(part):
                 return []
             return [Step("take away" if former is None else "put back", part.path)]
         if isinstance(part, Quarantined):
@@ -98,6 +103,8 @@ class Undoer:
 
     def left(self) -> list[Step]:
         """What stays as it is."""
+        if isinstance(self._part, KeptDocument) and self._is_others(self._part):
+            return [Step("keep", self._part.path, "its program wrote it since")]
         return []
 
     def obstacles(self) -> list[str]:
@@ -170,7 +177,10 @@ class Undoer:
     def _put_back(self, part: KeptDocument) -> None:
         path = Path(part.path)
         former = self._workspace.points.kept(self._point, part)
-        if _content(path) == former:
+        if _content(path) == former or self._is_others(part):
+            return
+        if former is not None and part.guest is not None:
+            GuestFile(path, lock=part.guest).replace(former)
             return
         if former is None or _is_folder(path):
             self._quarantine.take(path, reason=self._reason)
@@ -178,6 +188,13 @@ class Undoer:
             note_document(path, lock=Path(part.lock) if part.lock else None)
             make_folder(path.parent)
             write_atomic(path, former, mode=part.mode)
+
+    def _is_others(self, part: KeptDocument) -> bool:
+        """Whether another program wrote its file after the command."""
+        if part.left is None or self._choice.changed_since:
+            return False
+        content = _content(Path(part.path))
+        return isinstance(content, bytes) and digest_of(content) != part.left
 
     def _requeue(self, part: QueueExport) -> None:
         """Put the messages again, in their order; one that was interrupted may put some twice."""
