@@ -14,6 +14,7 @@ STATUS = {
     "NotFoundError": 2,
     "UnreadableError": 3,
     "CorruptError": 3,
+    "LockedError": 3,
     "NewerFormatError": 3,
     "RefusedError": 4,
     "MissingError": 5,

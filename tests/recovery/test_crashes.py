@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.durable.reserve import spend
 from tests.recovery.conftest import (
     Saved,
     change,
@@ -81,6 +82,7 @@ def test_recover_on_a_full_disk_goes_on_when_there_is_room(saved: Saved, tmp_pat
     for point in ("vault.restore.file@1", "vault.restore.file@5", "files.temporary.written@2"):
         name, _, visit = point.partition("@")
         harmed.again()
+        spend(saved.root / "reserve")  # a full disk has taken that already
         faults = environment(f"{name}=error:ENOSPC@{visit}")
         ended = subprocess.run(
             command(*work), env=faults, check=False, capture_output=True, text=True
