@@ -102,7 +102,15 @@ def change(saved: Saved) -> None:
     (saved.root / "agents/hive/main.py").unlink()
 
 
-_NOT_COMPARED = ("generations", "locks", "points", "quarantine", "recovery", "services")
+_NOT_COMPARED = (
+    "generations",
+    "locks",
+    "points",
+    "quarantine",
+    "recovery",
+    "reserve",
+    "services",
+)
 
 
 def contents(root: Path) -> dict[str, bytes]:
