@@ -102,7 +102,7 @@ def change(saved: Saved) -> None:
     (saved.root / "agents/hive/main.py").unlink()
 
 
-_NOT_COMPARED = ("generations", "quarantine", "locks", "recovery", "services")
+_NOT_COMPARED = ("generations", "quarantine", "locks", "points", "recovery", "services")
 
 
 def contents(root: Path) -> dict[str, bytes]:
