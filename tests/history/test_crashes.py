@@ -32,7 +32,8 @@ AGENT = "development/agents/director-agent.py"
 def files_of(home: Path) -> dict[str, bytes]:
     found = {}
     for folder, folders, files in os.walk(home):
-        folders[:] = [name for name in folders if name != ".git"]  # a git may still be at work there
+        # Not even listed: a git that outlived its parent may still be at work there.
+        folders[:] = [name for name in folders if name != ".git"]
         for name in files:
             path = Path(folder) / name
             found[str(path.relative_to(home))] = path.read_bytes()

@@ -155,11 +155,17 @@ class Vault:
         return snapshot.header, list(snapshot.entries())
 
     def verify(
-        self, ref: str | None = None, *, full: bool = False, progress: Progress | None = None
+        self,
+        ref: str | None = None,
+        *,
+        full: bool = False,
+        stores: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> VerifyReport:
         """Check one snapshot, or all: is every chunk there, and does a sample restore rightly.
 
-        With `full` every byte of every pack is read and compared. Damage is in the report.
+        With `full` every byte of every pack is read and compared. Of each of `stores`, as in
+        `snapshot`, a file is restored, too. Damage is in the report.
         """
         from holdfast.vault.verify import verify
 
@@ -167,7 +173,7 @@ class Vault:
             identities = self._repository.identities(self._repository.snapshots)
         else:
             identities = [self.resolve(ref)]
-        return verify(self._repository, identities, full=full, progress=progress)
+        return verify(self._repository, identities, full=full, stores=stores, progress=progress)
 
     def restore(
         self,
