@@ -43,16 +43,18 @@ class Terminal:
         if points.current() is None:
             line = shlex.join(["holdfast", *sys.argv[1:]])
             self._scope.enter_context(workspace.point(line))
-        if sys.stdin is not None and sys.stdin.isatty():
-            workspace.ask_passphrase = lambda: str(
-                click.prompt(
-                    "Passphrase of the backups",
-                    hide_input=True,
-                    confirmation_prompt=new_passphrase,
-                    err=True,
-                )
-            )
+        workspace.ask_passphrase = self.passphrase_prompt(new=new_passphrase)
         return workspace
+
+    def passphrase_prompt(self, *, new: bool = False) -> Callable[[], str] | None:
+        """Asks for the passphrase of the backups, a new one twice; None when nobody is there."""
+        if sys.stdin is None or not sys.stdin.isatty():
+            return None
+        return lambda: str(
+            click.prompt(
+                "Passphrase of the backups", hide_input=True, confirmation_prompt=new, err=True
+            )
+        )
 
     def layout(self) -> "Layout":
         """Where everything of that workspace lies; its settings are not read."""

@@ -63,11 +63,16 @@ class Source:
 
 def relative_to(root: str, path: str) -> str | None:
     """`path` relative to `root`, both of whatever system; None when it is not below it."""
-    kind = PureWindowsPath if PureWindowsPath(root).drive else PurePosixPath
+    kind = type(pure_path(root))
     try:
         return kind(path).relative_to(kind(root)).as_posix()
     except ValueError:
         return None if kind(path).is_absolute() else kind(path).as_posix()
+
+
+def pure_path(path: str) -> PureWindowsPath | PurePosixPath:
+    """A path of whatever system."""
+    return PureWindowsPath(path) if PureWindowsPath(path).drive else PurePosixPath(path)
 
 
 def check_is_workspace(source: Source) -> None:
