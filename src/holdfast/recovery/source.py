@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from holdfast.durable.documents import Document, read_document
 from holdfast.durable.files import make_folder, remove_tree
+from holdfast.durable.points import unrecorded
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.vault import Vault
 from holdfast.workspace.layout import STATE_FOLDER
@@ -43,7 +44,8 @@ class Source:
         remove_tree(folder)
         make_folder(folder, private=True)
         try:
-            report = self.vault.restore(self.id, paths, to=folder)
+            with unrecorded():
+                report = self.vault.restore(self.id, paths, to=folder)
             if report.problems:
                 problem = report.problems[0]
                 raise UnreadableError(

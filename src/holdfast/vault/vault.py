@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.durable.points import note_forgotten
 from holdfast.durable.quarantine import Quarantine
 from holdfast.vault.coverage import UNDO
 from holdfast.vault.entries import Entry, Header
@@ -253,9 +254,14 @@ class Vault:
             ]
             doomed |= {info.id for info in retention.to_forget(ruled)}
         if doomed and not dry_run:
+            note_forgotten(self.path, sorted(doomed))
             forget(self._repository, sorted(doomed))
         forgotten = [info for info in snapshots if info.id in doomed]
         return ForgetReport(forgotten, len(snapshots) - len(forgotten), dry_run)
+
+    def forgotten(self) -> set[str]:
+        """The ids of the snapshots that `remember` can take back."""
+        return set(self._repository.identities(self._repository.forgotten))
 
     def remember(self, ref: str) -> str:
         """Take back a forgotten snapshot (first digits of its id); returns its id.
