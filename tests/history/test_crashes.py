@@ -30,11 +30,14 @@ AGENT = "development/agents/director-agent.py"
 
 
 def files_of(home: Path) -> dict[str, bytes]:
-    return {
-        str(path.relative_to(home)): path.read_bytes()
-        for path in sorted(home.rglob("*"))
-        if path.is_file() and ".git" not in path.relative_to(home).parts
-    }
+    found = {}
+    for folder, folders, files in os.walk(home):
+        # Not even listed: a git that outlived its parent may still be at work there.
+        folders[:] = [name for name in folders if name != ".git"]
+        for name in files:
+            path = Path(folder) / name
+            found[str(path.relative_to(home))] = path.read_bytes()
+    return found
 
 
 @pytest.fixture

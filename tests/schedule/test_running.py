@@ -12,7 +12,7 @@ import pytest
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.schedule.overview import overview
 from holdfast.schedule.running import run_due
-from tests.conftest import SOURCE, Runner, was_killed
+from tests.conftest import SOURCE, Runner, require_program, was_killed
 from tests.schedule.conftest import Chosen
 
 EVERY_MINUTE = "* * * * *"
@@ -181,3 +181,21 @@ def test_what_was_interrupted_runs_again(scheduled: Chosen, run_python: Runner, 
     [run] = run_due(workspace).runs
     assert (run.name, run.outcome) == ("tick", "ok")
     assert run_due(workspace).runs == []
+
+
+def test_a_line_with_nothing_to_work_on_is_no_failure(scheduled: Chosen, holdfast: Runner) -> None:
+    require_program("git")
+    workspace = scheduled()
+    root = workspace.layout.root
+    for name, hint in (("history", "holdfast history init"), ("drill", "holdfast backup create")):
+        [run] = run_due(workspace, [name]).runs
+        assert (run.outcome, run.problem) == ("ok", None)
+        assert run.note is not None
+        assert hint in run.note
+    [run] = run_due(workspace, ["retention"]).runs
+    assert run.outcome == "ok", run.problem
+    assert overview(workspace).healthy
+    assert "nothing to do: no git repository" in holdfast("schedule", "list", cwd=root).stdout
+    workspace.history.init()
+    [run] = run_due(workspace, ["configuration"]).runs
+    assert (run.outcome, run.note) == ("ok", None), run.problem

@@ -81,3 +81,16 @@ def test_a_drill_that_fails_leaves_nothing_behind(workspace: Workspace) -> None:
             drill(workspace)
         assert not list((workspace.vault.path / "tmp").glob(".drill-*"))
         assert drill(workspace).healthy
+
+
+def test_a_check_proves_the_stores_anew(workspace: Workspace) -> None:
+    with workspace:
+        workspace.snapshot()
+        before = stores(workspace)
+        assert workspace.vault.verify().healthy
+        after = stores(workspace)
+        for name in ("agents", "servers", "queues", "events", "logs"):
+            earlier, now = before[name].proven, after[name].proven
+            assert earlier is not None
+            assert now is not None
+            assert now > earlier, name

@@ -240,6 +240,28 @@ def test_a_purged_queue_is_filled_again(workspace: Workspace, holdfast: Runner) 
         assert [message.body["n"] for message in messages] == [1, 2, 3]
         assert messages[2].headers == {"from": "test"}
     assert not (root / ".holdfast" / "jobs.purged.jsonl").exists()
+    more = holdfast("undo", "--yes", "-w", root)  # not the same messages a second time
+    assert "queue jobs" not in more.stdout + more.stderr
+
+
+def test_forgotten_snapshots_and_changed_settings_come_back(
+    workspace: Workspace, holdfast: Runner
+) -> None:
+    root = workspace.layout.root
+    ids = [workspace.snapshot().snapshot.id for _ in range(2)]
+    assert holdfast("backup", "drill", "-w", root).returncode == 0
+    assert holdfast("backup", "create", "-w", root).returncode == 0
+    assert not [point for point in list_points(workspace) if "backup" in point.command]
+    assert holdfast("backup", "forget", ids[0], "--yes", "-w", root).returncode == 0
+    assert ids[0] not in {info.id for info in workspace.vault.snapshots()}
+    done = holdfast("undo", "--yes", "-w", root)
+    assert done.returncode == 0, done.stderr
+    assert ids[0] in {info.id for info in workspace.vault.snapshots()}
+    before = tree(root)
+    assert holdfast("config", "set", "undo.keepDays", "10", "-w", root).returncode == 0
+    assert tree(root) != before
+    assert holdfast("undo", "--yes", "-w", root).returncode == 0
+    assert tree(root) == before
 
 
 def test_through_the_door(workspace: Workspace, holdfast: Runner) -> None:

@@ -23,6 +23,8 @@ def home(tmp_path: Path) -> Path:
     write(home / ".claude" / "CLAUDE.md", b"# Be kind\n")
     write(home / ".claude" / "projects" / "talk.jsonl", b"{}\n")
     write(home / ".claude" / ".credentials.json", b"a secret of the person")
+    (home / ".claude" / "sessions").mkdir()
+    write(home / ".claude" / "sessions" / "talk.key", b"a key of a session")
     write(home / "diary.txt", b"private")
     write(home / "development" / "notes.md", b"work")
     write(home / "development" / ".bashrc", b"not the home's")
@@ -41,7 +43,7 @@ def test_only_what_belongs_to_the_work_is_taken_no_secret_in_clear(
     assert report.healthy
     header, entries = vault.read("latest")
     assert [root.name for root in header.roots] == ["workspace", "home"]
-    secret = {".claude/.credentials.json"} if encrypted() else set()
+    secret = {".claude/.credentials.json", ".claude/sessions/talk.key"} if encrypted() else set()
     assert {entry.path for entry in entries if entry.root == 1} == secret | {
         ".bashrc",
         ".claude",
@@ -49,6 +51,7 @@ def test_only_what_belongs_to_the_work_is_taken_no_secret_in_clear(
         ".claude/CLAUDE.md",
         ".claude/projects",
         ".claude/projects/talk.jsonl",
+        ".claude/sessions",
     }
     assert entries[0].root == 1  # what matters most goes first
     (info,) = vault.snapshots()
@@ -63,7 +66,7 @@ def test_unchanged_files_of_both_trees_are_recognised(home: Path, tmp_path: Path
     again = take(vault, home)
     files = again.snapshot.totals.files
     # Written a moment ago, all of them are too young to be trusted; nothing is stored again.
-    assert files == 6 + encrypted()
+    assert files == 6 + 2 * encrypted()
     assert again.snapshot.totals.stored < 600 + 400 * encrypted()
     changed = {each.path: each.change for each in vault.diff(vault.snapshots()[0].id, "latest")}
     assert changed == {"~/.claude.json": "content"}

@@ -133,9 +133,10 @@ def verify(terminal: Terminal, snapshot: str | None, full: bool, at: str | None)
     """Check that snapshots are whole and that a sample of their files comes back."""
     from holdfast.cli.progress import Bar
 
-    vault = terminal.open().vault_at(at)
+    workspace = terminal.open()
+    vault, stores = workspace.vault_at(at), list(workspace.store_paths().values())
     with Bar("Verify", terminal) as bar:
-        report = vault.verify(snapshot, full=full, progress=bar.update)
+        report = vault.verify(snapshot, full=full, stores=stores, progress=bar.update)
     for finding in report.findings:
         about = f" ({finding.path} in {finding.snapshot[:12]})" if finding.snapshot else ""
         terminal.note(f"damage: {finding.where}: {finding.problem}{about}")

@@ -1,12 +1,14 @@
-"""``holdfast recover``: everything back, from a snapshot."""
+"""``holdfast recover``: everything back, from a snapshot, an archive or a copy."""
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import msgspec
 
+from holdfast.cli.backup_options import AT
+from holdfast.cli.backup_sources import is_path, unpack
 from holdfast.cli.restore import ask_to_replace, plan_text
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError, UsageError
@@ -14,7 +16,7 @@ from holdfast.errors import HoldfastError, UsageError
 if TYPE_CHECKING:
     from holdfast.recovery.order import RecoveryReport, StepReport
     from holdfast.recovery.source import Source
-    from holdfast.vault import RestoreReport
+    from holdfast.vault import RestoreReport, Vault
 
 
 @command(
@@ -24,15 +26,24 @@ if TYPE_CHECKING:
         "holdfast recover",
         "holdfast recover 1a2b3c4d --dry-run",
         "holdfast recover latest --from /mnt/disk/backups/development --to ~/development",
+        "holdfast recover latest --from /mnt/disk/vault --identity key.txt --to ~/development",
+        "holdfast recover /mnt/disk/development-20261125-190000.tar.zst --to ~/development",
     ],
 )
-@click.argument("snapshot", metavar="[S]", default="latest")
+@click.argument("snapshot", metavar="[S|ARCHIVE]", default="latest")
 @click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
 @click.option(
     "--from",
     "vault",
     type=click.Path(path_type=Path, file_okay=False),
     help="The folder of a vault, where no workspace is left to name it.",
+)
+@AT
+@click.option(
+    "--identity",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The private key (age) of what is encrypted, where no settings name it.",
 )
 @click.option(
     "--home",
@@ -46,27 +57,49 @@ def recover(
     snapshot: str,
     to: Path | None,
     vault: Path | None,
+    at: str | None,
+    identity: Path | None,
     home: Path | None,
     dry_run: bool,
     yes: bool,
 ) -> int:
     """Bring a whole workspace back: files, dependencies, configurations, services.
 
-    Files come from the snapshot S; then requirements.txt is installed into .venv, what each MCP
+    Files come from the snapshot S, or from an archive (.tar.zst, .tar.zst.age) or a copy (a
+    folder) by its path; then requirements.txt is installed into .venv, what each MCP
     server needs with npm and pip, verify-mcp-setup.py is run, and initialize.py starts the
     services. A step that fails is shown, and the next ones are done all the same (exit status 1).
 
     Interrupted at any instant, the same command goes on. What is replaced goes to quarantine. In
     place, files of the home come back where they are missing; with --to only with --home.
+
+    What is encrypted is opened by --identity, HOLDFAST_IDENTITY, HOLDFAST_PASSPHRASE or a prompt.
     """
+    with ExitStack() as stack:
+        asked = _Asked(snapshot, vault, at, identity, to)
+        source, target, own_home = _places(terminal, asked, stack)
+        at_home = home.absolute() if home is not None else own_home
+        return _recover(
+            terminal, source, target, at_home, dry_run=dry_run, yes=yes, all_of_home=bool(home)
+        )
+
+
+def _recover(
+    terminal: Terminal,
+    source: "Source",
+    target: Path,
+    home: Path | None,
+    *,
+    dry_run: bool,
+    yes: bool,
+    all_of_home: bool,
+) -> int:
     from holdfast.cli.progress import Bar
     from holdfast.recovery.order import plan
     from holdfast.recovery.recover import recover as carry_out
 
-    source, target, own_home = _places(terminal, snapshot, vault, to)
-    at_home = home.absolute() if home is not None else own_home
     if dry_run:
-        planned = plan(source, target, at_home, all_of_home=home is not None)
+        planned = plan(source, target, home, all_of_home=all_of_home)
         terminal.emit(planned, lambda: plan_text(planned))
         return 0 if planned.healthy else 1
     bar = Bar("Restore", terminal)
@@ -83,8 +116,8 @@ def recover(
         report = carry_out(
             source,
             target,
-            home=at_home,
-            all_of_home=home is not None,
+            home=home,
+            all_of_home=all_of_home,
             consent=consent,
             told=tell,
             progress=bar.update,
@@ -93,26 +126,60 @@ def recover(
     return 0 if report.healthy else 1
 
 
+class _Asked(NamedTuple):
+    """What a person said of where the backup is and where it goes."""
+
+    snapshot: str
+    vault: Path | None
+    at: str | None
+    identity: Path | None
+    to: Path | None
+
+
 def _places(
-    terminal: Terminal, snapshot: str, vault: Path | None, to: Path | None
+    terminal: Terminal, asked: _Asked, stack: ExitStack
 ) -> "tuple[Source, Path, Path | None]":
     """What is recovered, to which folder, and the home whose missing files come back with it."""
     from holdfast.recovery.source import Source
-    from holdfast.vault import Vault
 
-    if vault is not None:
-        if to is None:
+    if asked.vault is not None or (asked.to is not None and is_path(asked.snapshot)):
+        if asked.to is None:
             raise UsageError("--from needs --to: the folder that becomes the workspace")
-        return Source(Vault.open(vault), snapshot), to.absolute(), None
+        vault, identity = _by_path(terminal, asked, asked.to.absolute(), stack)
+        return Source(vault, identity), asked.to.absolute(), None
     try:
         workspace = terminal.open()
     except HoldfastError as error:
-        error.hint = "name the vault and the place: holdfast recover S --from VAULT --to DIR"
+        error.hint = "name the backup and the place: holdfast recover S --from VAULT --to DIR"
         raise
-    source = Source(workspace.vault, snapshot)
-    if to is not None:
-        return source, to.absolute(), None
-    return source, workspace.layout.root, workspace.layout.home
+    root, home = workspace.layout.root, workspace.layout.home
+    if is_path(asked.snapshot):
+        vault, identity = _by_path(terminal, asked, root, stack)
+        return Source(vault, identity), root, home
+    site = workspace.site(asked.at)
+    if asked.identity is not None:
+        site.source.identity_files = [asked.identity]
+    source = Source(workspace.vault_at(asked.at), asked.snapshot)
+    return (source, root, home) if asked.to is None else (source, asked.to.absolute(), None)
+
+
+def _by_path(
+    terminal: Terminal, asked: _Asked, target: Path, stack: ExitStack
+) -> "tuple[Vault, str]":
+    """The vault and snapshot meant, for which no workspace is needed."""
+    from holdfast.durable.files import remove_empty_folders
+    from holdfast.recovery.order import state_of
+    from holdfast.vault import Access, Vault
+    from holdfast.vault.sites import key_source
+
+    keys = key_source(asked.identity, ask=terminal.passphrase_prompt())
+    if asked.vault is None:
+        private = state_of(target)
+        there = next(folder for folder in private.parents if folder.exists())
+        # What a refusal or --dry-run leaves.
+        stack.callback(remove_empty_folders, private / "scratch", below=there)
+        return unpack(terminal, Path(asked.snapshot), keys, private, stack)
+    return Vault.open(asked.vault, Access(keys)), asked.snapshot
 
 
 def _tell(terminal: Terminal, report: "StepReport") -> None:

@@ -1,6 +1,5 @@
 """``holdfast restore``: files back from a snapshot."""
 
-import os
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ import click
 import msgspec
 
 from holdfast.cli.backup_options import AT
+from holdfast.cli.backup_sources import is_path, unpack
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import UsageError
 
@@ -93,28 +93,14 @@ def _choose(
     terminal: Terminal, workspace: "Workspace", named: str, at: str | None, stack: ExitStack
 ) -> "tuple[Vault, str]":
     """The vault and the snapshot meant; what was refused of an archive is told."""
-    from holdfast.vault import Vault
-
-    if not _is_path(named):
+    if not is_path(named):
         vault = workspace.vault_at(at)
         return vault, vault.resolve(named)
-    from holdfast.vault.sites import Site
-    from holdfast.vault.unpacked import unpacked
-    from holdfast.workspace.settings import Destination
+    from holdfast.vault.sites import key_source
 
-    beside = Site(workspace.layout, Destination(name="archive", folder=Path(named)))
-    site = beside if at is None else workspace.site(at)
-    opened = unpacked(Path(named).absolute(), site.source, site.private)
-    repository, identity, problems = stack.enter_context(opened)
-    for problem in problems:
-        terminal.note(f"{problem.path}: {problem.reason}")
-    return Vault(repository), identity
-
-
-def _is_path(named: str) -> bool:
-    if named.endswith((".tar.zst", ".tar.zst.age")):
-        return True
-    return "/" in named or os.sep in named or Path(named).is_dir()
+    site = workspace.site(at)
+    keys = key_source(ask=workspace.ask_passphrase) if at is None else site.source
+    return unpack(terminal, Path(named), keys, site.private, stack)
 
 
 def _restore(

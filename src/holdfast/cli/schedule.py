@@ -21,7 +21,7 @@ _COLUMNS = {
     "last": "Last",
     "outcome": "Outcome",
     "next": "Next",
-    "problem": "Problem",
+    "said": "Problem or note",
 }
 _SYSTEM = click.option(
     "--system",
@@ -51,7 +51,8 @@ def list_(terminal: Terminal) -> int:
         for row, job in zip(rows, found.jobs, strict=True):
             row["last"], row["next"] = _moment(job.last), _moment(job.next)
             row["next"] = row["next"] if job.enabled else "off"
-            row["problem"] = (job.problem or "").splitlines()[0] if job.problem else ""
+            said = job.problem or job.note
+            row["said"] = said.splitlines()[0] if said else ""
     terminal.emit_rows(rows, _COLUMNS, empty="No jobs.")
     for problem in found.problems:
         terminal.note(f"PROBLEM: {problem}")
@@ -71,7 +72,7 @@ def run_due(terminal: Terminal, names: tuple[str, ...]) -> int:
     report = run(terminal.open(), names)
     lines = [
         f"{each.name}: {each.outcome} in {each.seconds:.1f} s"
-        + (f"\n  {each.problem}" if each.problem else "")
+        + "".join(f"\n  {said}" for said in (each.problem, each.note) if said)
         for each in report.runs
     ]
     nothing = f"nothing done: {report.busy}" if report.busy else "nothing is due"

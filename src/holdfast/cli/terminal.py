@@ -36,29 +36,39 @@ class Terminal:
         A person at a terminal is asked for a passphrase that is needed; a new one twice. Raises
         `NotFoundError`, `UnreadableError`.
         """
-        from holdfast.durable import points
         from holdfast.facade import open_workspace
 
         workspace = open_workspace(self.folder, self.settings)
-        if points.current() is None:
-            line = shlex.join(["holdfast", *sys.argv[1:]])
-            self._scope.enter_context(workspace.point(line))
-        if sys.stdin is not None and sys.stdin.isatty():
-            workspace.ask_passphrase = lambda: str(
-                click.prompt(
-                    "Passphrase of the backups",
-                    hide_input=True,
-                    confirmation_prompt=new_passphrase,
-                    err=True,
-                )
-            )
+        self._begin_point(workspace.layout)
+        workspace.ask_passphrase = self.passphrase_prompt(new=new_passphrase)
         return workspace
+
+    def passphrase_prompt(self, *, new: bool = False) -> Callable[[], str] | None:
+        """Asks for the passphrase of the backups, a new one twice; None when nobody is there."""
+        if sys.stdin is None or not sys.stdin.isatty():
+            return None
+        return lambda: str(
+            click.prompt(
+                "Passphrase of the backups", hide_input=True, confirmation_prompt=new, err=True
+            )
+        )
 
     def layout(self) -> "Layout":
         """Where everything of that workspace lies; its settings are not read."""
         from holdfast.workspace.layout import find_layout
 
-        return find_layout(self.folder)
+        layout = find_layout(self.folder)
+        self._begin_point(layout)
+        return layout
+
+    def _begin_point(self, layout: "Layout") -> None:
+        """What the command destroys from here on is one undo point."""
+        from holdfast.durable import points
+
+        if points.current() is None:
+            line = shlex.join(["holdfast", *sys.argv[1:]])
+            log = points.PointLog(layout.points)
+            self._scope.enter_context(points.recording(log, line))
 
     def run(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         """Call the command's function; its undo point ends with it."""

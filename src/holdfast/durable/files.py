@@ -211,6 +211,19 @@ def remove_tree(path: Path) -> None:
             patiently(lambda: _remove_all(target))
 
 
+def remove_empty_folders(path: Path, *, below: Path) -> None:
+    """Remove the folder `path` and those between it and `below`, as far as they are empty."""
+    for folder in (path, *path.parents):
+        if folder == below:
+            return
+        try:
+            long_path(folder).rmdir()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return
+
+
 def _remove_all(target: Path) -> None:
     try:
         if _is_real_folder(target):

@@ -110,7 +110,14 @@ class QueueExport(msgspec.Struct, frozen=True, tag_field="kind", tag="queue"):
     entry: str
 
 
-Part = Quarantined | Restored | Created | KeptDocument | KeptSnapshot | QueueExport
+class Forgotten(msgspec.Struct, frozen=True, tag_field="kind", tag="forgotten"):
+    """The `snapshots` of the vault at `vault` were given up, until a prune."""
+
+    vault: str
+    snapshots: list[str]
+
+
+Part = Quarantined | Restored | Created | KeptDocument | KeptSnapshot | QueueExport | Forgotten
 
 
 class Header(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -162,10 +169,11 @@ class OpenPoint:
 
     def note(self, part: Part) -> None:
         """Append `part`; on the disk when this returns. Raises `StorageError`."""
-        lines = _line(part)
+        self._append(_line(part) if self._begun else _line(self.header) + _line(part))
+
+    def _append(self, lines: bytes) -> None:
         if not self._begun:
             make_folder(self.folder, private=True)
-            lines = _line(self.header) + lines
         path = self.folder / "point.jsonl"
         with storage_errors(path, "write the undo point"):
             descriptor = os.open(long_path(path), _APPEND, 0o600)
@@ -203,6 +211,11 @@ class OpenPoint:
         write_atomic(self.folder / name, content, durability=self._durability, mode=0o600)
         mode = os.stat(long_path(path)).st_mode & 0o7777
         self.note(msgspec.structs.replace(part, kept=name, mode=mode))
+
+    def begin(self) -> None:
+        """Make the point though nothing is noted in it yet."""
+        if not self._begun:
+            self._append(_line(self.header))
 
     def end(self) -> None:
         """Say that the command came to its end."""
@@ -377,6 +390,12 @@ def note_queue(queue: str, entry: str) -> None:
     """Called before the messages of `queue`, which are in the entry `entry`, are forgotten."""
     if (point := _current.get()) is not None:
         point.note(QueueExport(queue, entry))
+
+
+def note_forgotten(vault: Path, snapshots: builtins.list[str]) -> None:
+    """Called before the `snapshots` of the vault at `vault` are given up."""
+    if (point := _current.get()) is not None:
+        point.note(Forgotten(str(vault), snapshots))
 
 
 def note_created(root: Path, paths: Iterable[str | Path]) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from holdfast.durable.documents import Document, read_document
 from holdfast.durable.files import make_folder, remove_tree
+from holdfast.durable.points import unrecorded
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.vault import Vault
 from holdfast.workspace.layout import STATE_FOLDER
@@ -43,7 +44,8 @@ class Source:
         remove_tree(folder)
         make_folder(folder, private=True)
         try:
-            report = self.vault.restore(self.id, paths, to=folder)
+            with unrecorded():
+                report = self.vault.restore(self.id, paths, to=folder)
             if report.problems:
                 problem = report.problems[0]
                 raise UnreadableError(
@@ -63,11 +65,16 @@ class Source:
 
 def relative_to(root: str, path: str) -> str | None:
     """`path` relative to `root`, both of whatever system; None when it is not below it."""
-    kind = PureWindowsPath if PureWindowsPath(root).drive else PurePosixPath
+    kind = type(pure_path(root))
     try:
         return kind(path).relative_to(kind(root)).as_posix()
     except ValueError:
         return None if kind(path).is_absolute() else kind(path).as_posix()
+
+
+def pure_path(path: str) -> PureWindowsPath | PurePosixPath:
+    """A path of whatever system."""
+    return PureWindowsPath(path) if PureWindowsPath(path).drive else PurePosixPath(path)
 
 
 def check_is_workspace(source: Source) -> None:

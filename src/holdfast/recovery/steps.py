@@ -3,6 +3,8 @@
 import os
 import shutil
 import sys
+from collections import Counter
+from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import get_registry
 from holdfast.recovery.order import Order, StepReport, quarantine_of, state_of
 from holdfast.recovery.programs import Ended, run
-from holdfast.recovery.source import relative_to
+from holdfast.recovery.source import pure_path, relative_to
 from holdfast.vault import Vault
 from holdfast.vault.reports import Progress
 from holdfast.workflows import step
@@ -75,8 +77,10 @@ def move_registry(order: Order) -> StepReport:
     moved = []
     try:
         registry = get_registry(target)
-        for agent in registry.list():
-            path = relative_to(order.former_root, agent.path) if agent.path else None
+        agents = registry.list()
+        former = _former_root(order, [each.path for each in agents if each.path])
+        for agent in agents:
+            path = relative_to(former, agent.path) if agent.path else None
             if path is not None and (target / path).exists():
                 if agent.path != str(target / path):
                     registry.update(agent.id, path=target / path)
@@ -84,6 +88,23 @@ def move_registry(order: Order) -> StepReport:
     except HoldfastError as error:
         return StepReport("agent registry", ok=False, summary=str(error))
     return StepReport("agent registry", ok=True, summary=f"{len(moved)} agents are in {target}")
+
+
+def _former_root(order: Order, paths: Sequence[str]) -> str:
+    """Where the workspace of the agents at `paths` lay.
+
+    A copy does not say it; then it is where most of them lay, by what of their paths is here now.
+    """
+    absolute = [path for path in map(pure_path, paths) if path.is_absolute()]
+    if any(relative_to(order.former_root, str(path)) is not None for path in absolute):
+        return order.former_root
+    roots: Counter[str] = Counter()
+    for path in absolute:
+        for above in reversed(path.parents):
+            if (Path(order.target) / path.relative_to(above).as_posix()).exists():
+                roots[str(above)] += 1
+                break
+    return roots.most_common(1)[0][0] if roots else order.former_root
 
 
 @step

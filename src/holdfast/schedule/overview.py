@@ -24,6 +24,7 @@ class JobOverview(msgspec.Struct, frozen=True, rename="camel"):
     last: datetime | None
     outcome: Outcome | None
     problem: str | None
+    note: str | None
     succeeded_at: datetime | None
     next: datetime | None
 
@@ -69,6 +70,7 @@ def _row(job: Planned, state: JobState | None, now: datetime) -> JobOverview:
         state.started_at if state else None,
         state.outcome if state else None,
         state.problem if state else None,
+        state.note if state else None,
         state.succeeded_at if state else None,
         planned,
     )

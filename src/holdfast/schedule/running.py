@@ -10,9 +10,10 @@ import msgspec
 
 from holdfast.durable.faults import fault_point
 from holdfast.durable.locks import Lock
-from holdfast.errors import BusyError, NotFoundError
+from holdfast.errors import BusyError, HoldfastError, NotFoundError
 from holdfast.facade import Workspace
 from holdfast.schedule.due import due_time
+from holdfast.schedule.grounds import nothing_to_do
 from holdfast.schedule.jobs import Planned, planned_jobs
 from holdfast.schedule.state import JobState, Outcome, StateFile
 from holdfast.workflows.processes import identity_of, is_gone
@@ -25,12 +26,13 @@ Clock = Callable[[], datetime]
 
 
 class JobRun(msgspec.Struct, frozen=True, rename="camel"):
-    """A job that was run now."""
+    """A job that was run now; `note` says for what of it there was nothing to do."""
 
     name: str
     outcome: Outcome
     seconds: float
     problem: str | None = None
+    note: str | None = None
 
 
 class RunReport(msgspec.Struct, frozen=True, rename="camel"):
@@ -94,10 +96,11 @@ class _Runner:
 
     def _run(self, job: Planned, state: JobState, due: datetime) -> JobRun:
         state.due, state.started_at = due, self._clock()
-        state.ended_at, state.outcome, state.problem = None, "running", None
+        state.ended_at, state.outcome, state.problem, state.note = None, "running", None, None
         self._file.write(self._states)
         fault_point("schedule.started")
         problem = self._run_lines(job, state)
+        note = self._states[job.name].note
         fault_point("schedule.ran")
         state.ended_at, state.process = self._clock(), None
         state.outcome, state.problem = ("failed" if problem else "ok"), problem
@@ -109,15 +112,18 @@ class _Runner:
         if problem:
             self._log.error("Job failed", job=job.name, problem=problem, failures=state.failures)
         else:
-            self._log.info("Job done", job=job.name, seconds=round(seconds, 3))
-        return JobRun(job.name, state.outcome, seconds, problem)
+            self._log.info("Job done", job=job.name, seconds=round(seconds, 3), note=note)
+        return JobRun(job.name, state.outcome, seconds, problem, note)
 
     def _run_lines(self, job: Planned, state: JobState) -> str | None:
         """Run the job's lines until one fails; what was wrong then."""
         for line in job.run:
             try:
+                if (reason := nothing_to_do(self._workspace, line)) is not None:
+                    state.note = f"nothing to do: {reason}"
+                    continue
                 status, said = self._run_line(line, state)
-            except OSError as error:
+            except (HoldfastError, OSError) as error:
                 return f"holdfast {' '.join(line)}: {error}"
             if status != 0:
                 return f"holdfast {' '.join(line)} ended with {status}: {said}"

@@ -17,7 +17,8 @@ Outcome = Literal["ok", "failed", "interrupted", "running"]
 class JobState(msgspec.Struct, rename="camel", omit_defaults=True):
     """One job: since when it is known, the time it was last run for, and how that went.
 
-    `process` is the one that works on it, or did when this was written.
+    `process` is the one that works on it, or did when this was written. `note` says for what of
+    it there was nothing to do.
     """
 
     known_since: datetime
@@ -26,6 +27,7 @@ class JobState(msgspec.Struct, rename="camel", omit_defaults=True):
     ended_at: datetime | None = None
     outcome: Outcome | None = None
     problem: str | None = None
+    note: str | None = None
     failures: int = 0
     succeeded_at: datetime | None = None
     process: ProcessIdentity | None = None

@@ -84,8 +84,11 @@ def undo(
     label = f"undo of {plan.point}: {plan.command}"
     with points.recording(workspace.points, label, undoes=plan.point) as made:
         problems = [problem for undoer in undoers for problem in _carry_out(undoer)]
+        again = made.begun
+        if plan.steps and not problems:
+            made.begin()  # where nothing undoes it again, it must be known as undone all the same
     return msgspec.structs.replace(
-        plan, dry_run=False, problems=problems, made=made.id if made.begun else None
+        plan, dry_run=False, problems=problems, made=made.id if again else None
     )
 
 
@@ -101,7 +104,8 @@ def expire_points(workspace: Workspace) -> list[Point]:
         return gone
     ours = {info.id for info in vault.snapshots() if UNDO in info.tags and info.damage is None}
     if forgotten := sorted(doomed & ours):
-        vault.forget(forgotten)
+        with points.unrecorded():
+            vault.forget(forgotten)
     return gone
 
 

@@ -18,6 +18,7 @@ from holdfast.durable.locks import Lock
 from holdfast.durable.names import long_path
 from holdfast.durable.points import (
     Created,
+    Forgotten,
     KeptDocument,
     Part,
     Point,
@@ -27,8 +28,9 @@ from holdfast.durable.points import (
     note_document,
 )
 from holdfast.durable.quarantine import QuarantineEntry
-from holdfast.errors import NotFoundError
+from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
+from holdfast.vault import Vault
 
 Action = Literal["bring back", "take away", "put back", "keep"]
 
@@ -99,6 +101,11 @@ class Undoer:
             return [Step("take away", str(path)) for path in _there(_restored_paths(part))]
         if isinstance(part, QueueExport) and self._is_there(part.entry):
             return [Step("bring back", f"the messages of the queue {part.queue}")]
+        if isinstance(part, Forgotten):
+            return [
+                Step("bring back", f"the snapshot {each[:12]} in {part.vault}")
+                for each in self._forgotten(part)
+            ]
         return []
 
     def left(self) -> list[Step]:
@@ -110,6 +117,8 @@ class Undoer:
     def obstacles(self) -> list[str]:
         """Why something cannot be brought back."""
         part = self._part
+        if isinstance(part, Forgotten):
+            return self._pruned(part)
         if not isinstance(part, (Quarantined, QueueExport)) or self._is_there(part.entry):
             return []
         if isinstance(part, Quarantined) and os.path.lexists(long_path(Path(part.origin))):
@@ -127,6 +136,9 @@ class Undoer:
                 self._put_back(part)
         elif isinstance(part, QueueExport) and self._is_there(part.entry):
             self._requeue(part)
+        elif isinstance(part, Forgotten):
+            for each in self._forgotten(part):
+                Vault.open(Path(part.vault)).remember(each)
         elif isinstance(part, Quarantined) and self._is_there(part.entry):
             self._bring_back(part)
         elif isinstance(part, Restored) and _there(_restored_paths(part)):
@@ -202,6 +214,24 @@ class Undoer:
         for record in read_journal(self._quarantine.item(part.entry)).records:
             message: dict[str, Any] = msgspec.json.decode(record)
             queue.put(message["body"], headers=message["headers"] or None)
+
+    def _forgotten(self, part: Forgotten) -> list[str]:
+        """The snapshots that can be taken back; none when the vault is not there now."""
+        try:
+            there = Vault.open(Path(part.vault)).forgotten()
+        except HoldfastError:
+            return []
+        return [each for each in part.snapshots if each in there]
+
+    def _pruned(self, part: Forgotten) -> list[str]:
+        """Why snapshots cannot be taken back."""
+        try:
+            vault = Vault.open(Path(part.vault))
+            known = vault.forgotten() | {info.id for info in vault.snapshots()}
+        except HoldfastError as error:
+            return [str(error)]
+        gone = [each for each in part.snapshots if each not in known]
+        return [f"the snapshot {each[:12]} was removed by a prune" for each in gone]
 
     def _is_there(self, entry_id: str) -> bool:
         try:

@@ -41,8 +41,15 @@ _OUT = {
     HOME: (),
 }
 
-SECRETS = (".claude/.credentials.json",)
-"""What of a home must not be stored in clear: only an encrypted vault takes it."""
+_CREDENTIALS = ".claude/.credentials"
+_KEYS = (".key", ".pem", ".p12", ".pfx")
+
+
+def is_secret(path: str) -> bool:
+    """Whether `path` of a home must not be stored in clear: only what is encrypted takes it."""
+    if not path.startswith(".claude/"):
+        return False
+    return path.startswith(_CREDENTIALS) or path.lower().endswith(_KEYS)
 
 
 class Tree:
@@ -64,17 +71,18 @@ class Tree:
         self.path = Path(root.path)
         self.companions: set[str] = set()  # logs of databases, which are captured with those
         self._home = root.name == HOME
+        self.hides_secrets = self._home and not encrypted
         self._top = str(long_path(self.path))
         self._excludes = excludes_for(self.path, everything=everything, further=excludes)
         self._out = {*_OUT.get(root.name, ())}
         for place in (vault, *away):  # backups do not hold backups
             self._out.update(_own_place(self.path, place))
-        if self._home and not encrypted:
-            self._out.update(SECRETS)
 
     def ignores(self, path: str, name: str) -> bool:
         """Whether the path is no concern of snapshots, and not even mentioned in them."""
         if self._home and "/" not in path and path not in HOME_ITEMS:
+            return True
+        if self.hides_secrets and is_secret(path):
             return True
         return path in self._out or is_temporary(name) or path in self.companions
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder, remove_tree, sweep_temporary
 from holdfast.durable.names import long_path
+from holdfast.durable.points import unrecorded
 from holdfast.errors import StorageError
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.coverage import HOME
@@ -124,7 +125,8 @@ class _Drill:
                 self._progress(self.files + files, 2 * done + size, self._expected)
 
         restorer = Restorer(reader, target, progress=tell)
-        restorer.carry_out(restorer.plan(entries))
+        with unrecorded():
+            restorer.carry_out(restorer.plan(entries))
         visit("vault.drill.restored", target, "go on with the drill")
         before = "~/" if root.name == HOME else ""
         failed = set()

@@ -18,7 +18,7 @@ from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import BusyError, HoldfastError, storage_error
 from holdfast.vault import queue_files
 from holdfast.vault.capture import Capture, ChangingError, Content, at_rest
-from holdfast.vault.coverage import WORKSPACE, Tree
+from holdfast.vault.coverage import WORKSPACE, Tree, is_secret
 from holdfast.vault.entries import SECOND, Entry, Kind, Problem, Totals, from_status
 from holdfast.vault.excludes import remade_by
 from holdfast.vault.parent import Parent
@@ -126,6 +126,8 @@ class Gathering:
         The names in a folder that is the `same` as in the parent are not asked for again.
         """
         known = self._parent.folder(tree.number, folder)
+        if tree.hides_secrets:  # those that an earlier Holdfast took
+            known = {name: each for name, each in known.items() if not is_secret(each.path)}
         place = tree.place(folder)
         if (held := self._held.pop(place, None)) is not None:
             self._take_held(tree, folder, held, known)

@@ -311,7 +311,9 @@ def no_key(place: Path, keys: Sequence[VaultKey], *, tried: bool) -> LockedError
     shown = ", ".join([*people, *(["a passphrase"] if by_passphrase else [])])
     ways = []
     if people:
-        ways.append("HOLDFAST_IDENTITY, or identity in the settings, names its file")
+        ways.append(
+            "HOLDFAST_IDENTITY, identity in the settings, or recover --identity names its file"
+        )
     if by_passphrase:
         ways.append("HOLDFAST_PASSPHRASE or a prompt takes the passphrase")
     problem = "wrong key or passphrase" if tried else "a key is needed"

@@ -14,6 +14,7 @@ from blake3 import blake3
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import TEMPORARY_SUFFIX, make_folder, remove_tree
 from holdfast.durable.names import long_path
+from holdfast.durable.points import unrecorded
 from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.entries import Entry, Root, printable
 from holdfast.vault.index import Index
@@ -148,7 +149,8 @@ def _restore(
 ) -> list[Finding]:
     where = reader.repository.snapshot_name(snapshot)
     restorer = Restorer(reader, scratch)
-    restorer.carry_out(restorer.plan([entry for entry, _ in sample]))
+    with unrecorded():
+        restorer.carry_out(restorer.plan([entry for entry, _ in sample]))
     problems = [(problem.path, problem.reason) for problem in restorer.problems]
     failed = {path for path, _ in problems}
     for entry, compare in sample:

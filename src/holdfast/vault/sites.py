@@ -75,6 +75,15 @@ def default_identity() -> Path:
     return user_config_path("holdfast") / "identity.txt"
 
 
+def key_source(
+    identity: Path | None = None, *, ask: Callable[[], str | None] | None = None
+) -> KeySource:
+    """Keys from the file `identity`, else from the person's own if there is one."""
+    chosen = identity or default_identity()
+    there = identity is not None or long_path(chosen).is_file()
+    return KeySource(identity_files=[chosen] if there else [], ask=ask)
+
+
 @dataclass
 class Site:
     """One destination of one workspace."""
@@ -101,14 +110,10 @@ class Site:
     def source(self) -> KeySource:
         """Where the keys of this destination come from."""
         if self._source is None:
-            chosen = self.destination.identity or default_identity()
-            there = self.destination.identity is not None or long_path(chosen).is_file()
-            self._source = KeySource(
-                identity_files=[chosen] if there else [],
-                keyring_names=[self.destination.keyring] if self.destination.keyring else [],
-                passphrase_file=self.destination.passphrase_file,
-                ask=self.ask,
-            )
+            self._source = key_source(self.destination.identity, ask=self.ask)
+            if self.destination.keyring:
+                self._source.keyring_names = [self.destination.keyring]
+            self._source.passphrase_file = self.destination.passphrase_file
         return self._source
 
     @property

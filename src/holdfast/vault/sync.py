@@ -12,7 +12,7 @@ import msgspec
 from holdfast.durable.files import make_folder
 from holdfast.errors import ConflictError, HoldfastError, NewerFormatError, NotFoundError
 from holdfast.vault.chunks import ChunkReader
-from holdfast.vault.coverage import HOME, SECRETS
+from holdfast.vault.coverage import HOME, is_secret
 from holdfast.vault.entries import Entry, Header
 from holdfast.vault.failing import visit
 from holdfast.vault.index import Index
@@ -116,7 +116,7 @@ class _Copy:
         return info_of(made, header), stored, findings
 
     def _is_secret(self, entry: Entry, header: Header) -> bool:
-        if self._target.sealing.encrypted or entry.path not in SECRETS:
+        if self._target.sealing.encrypted or not is_secret(entry.path):
             return False
         return header.roots[entry.root].name == HOME
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from holdfast.durable.points import note_forgotten
 from holdfast.durable.quarantine import Quarantine
 from holdfast.vault.coverage import UNDO
 from holdfast.vault.entries import Entry, Header
@@ -155,11 +156,17 @@ class Vault:
         return snapshot.header, list(snapshot.entries())
 
     def verify(
-        self, ref: str | None = None, *, full: bool = False, progress: Progress | None = None
+        self,
+        ref: str | None = None,
+        *,
+        full: bool = False,
+        stores: Sequence[str] = (),
+        progress: Progress | None = None,
     ) -> VerifyReport:
         """Check one snapshot, or all: is every chunk there, and does a sample restore rightly.
 
-        With `full` every byte of every pack is read and compared. Damage is in the report.
+        With `full` every byte of every pack is read and compared. Of each of `stores`, as in
+        `snapshot`, a file is restored, too. Damage is in the report.
         """
         from holdfast.vault.verify import verify
 
@@ -167,7 +174,7 @@ class Vault:
             identities = self._repository.identities(self._repository.snapshots)
         else:
             identities = [self.resolve(ref)]
-        return verify(self._repository, identities, full=full, progress=progress)
+        return verify(self._repository, identities, full=full, stores=stores, progress=progress)
 
     def restore(
         self,
@@ -247,9 +254,14 @@ class Vault:
             ]
             doomed |= {info.id for info in retention.to_forget(ruled)}
         if doomed and not dry_run:
+            note_forgotten(self.path, sorted(doomed))
             forget(self._repository, sorted(doomed))
         forgotten = [info for info in snapshots if info.id in doomed]
         return ForgetReport(forgotten, len(snapshots) - len(forgotten), dry_run)
+
+    def forgotten(self) -> set[str]:
+        """The ids of the snapshots that `remember` can take back."""
+        return set(self._repository.identities(self._repository.forgotten))
 
     def remember(self, ref: str) -> str:
         """Take back a forgotten snapshot (first digits of its id); returns its id.

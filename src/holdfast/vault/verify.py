@@ -10,7 +10,7 @@ from holdfast.vault.chunks import ChunkReader
 from holdfast.vault.coverage import shown
 from holdfast.vault.entries import Entry
 from holdfast.vault.index import Index
-from holdfast.vault.proof import hash_of, prove, record
+from holdfast.vault.proof import hash_of, last_proof, prove, record
 from holdfast.vault.records import check_records
 from holdfast.vault.reports import Finding, Progress, VerifyReport
 from holdfast.vault.repository import Repository
@@ -25,6 +25,7 @@ def verify(
     identities: Sequence[str],
     *,
     full: bool,
+    stores: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> VerifyReport:
     """Check the snapshots `identities`; see `Vault.verify`."""
@@ -40,7 +41,7 @@ def verify(
     restored = 0
     for identity in identities:
         try:
-            files, wrong = _check_snapshot(repository, index, identity, damaged, full=full)
+            files, wrong = _check_snapshot(repository, index, identity, damaged, stores, full=full)
         except (NewerFormatError, LockedError):
             raise
         except HoldfastError as error:
@@ -53,10 +54,19 @@ def verify(
 
 
 def _check_snapshot(
-    repository: Repository, index: Index, identity: str, damaged: set[str], *, full: bool
+    repository: Repository,
+    index: Index,
+    identity: str,
+    damaged: set[str],
+    stores: Sequence[str],
+    *,
+    full: bool,
 ) -> tuple[int, list[Finding]]:
-    """How many files were restored, and what is wrong."""
+    """How many files were restored, and what is wrong; a file of each of `stores` is restored."""
     snapshot = Snapshot(repository, identity)
+    earlier = last_proof(repository, identity)  # the new proof takes its place
+    stores = sorted({*stores, *(earlier.paths if earlier is not None else ())})
+    of_stores: dict[str, Entry] = {}
     where = repository.snapshot_name(identity)
     findings: list[Finding] = []
     sample: list[Entry] = []
@@ -73,16 +83,29 @@ def _check_snapshot(
                 more += 1
             continue
         files += 1
+        if entry.root == 0:
+            _offer(entry, stores, of_stores)
         at = len(sample) if len(sample) < _SAMPLE else int(random.random() * files)  # noqa: S311
         if at < _SAMPLE:
             sample[at : at + 1] = [entry]
     if more:
         findings.append(Finding(where, f"{more} more files are damaged", identity))
+    chosen = {(entry.root, entry.path) for entry in sample}
+    sample += [each for each in of_stores.values() if (0, each.path) not in chosen]
     compared = [(entry, True) for entry in sample]
-    proof, wrong = prove(repository, index, identity, compared, snapshot.header.roots)
+    proof, wrong = prove(repository, index, identity, compared, snapshot.header.roots, stores)
     if full and proof is not None and not findings:
-        record(repository, identity, sample, full=True)
+        record(repository, identity, sample, full=True, stores=stores)
     return len(sample), findings + wrong
+
+
+def _offer(entry: Entry, stores: Sequence[str], chosen: dict[str, Entry]) -> None:
+    """Choose `entry` for its store if it is the smallest of it that holds anything."""
+    for store in stores:
+        if entry.size and f"{entry.path}/".startswith(f"{store}/"):
+            known = chosen.get(store)
+            if known is None or entry.size < known.size:
+                chosen[store] = entry
 
 
 def _missing(repository: Repository, entry: Entry, index: Index, damaged: set[str]) -> str | None:
