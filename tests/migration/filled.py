@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.events import EventLog
+from holdfast.queues import Queue, Retention, Topic
 from holdfast.workflows import RunFailedError, Workflows, sleep, step, wait_for, workflow
 from holdfast.workflows.stores import open_store
 
@@ -85,3 +86,45 @@ def fill_events(url: str, folder: Path, count: int = 5) -> None:
                 break
         log.append("old", "Last", 1)
         log.archive("old", folder / "old.jsonl")
+
+
+class Clock:
+    """A clock that begins some minutes ago, so that what it leases has run out by now."""
+
+    def __init__(self) -> None:
+        self.now = time.time() - 300
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def fill_queues(url: str) -> None:
+    """Plain messages, delayed, prioritised, keyed and grouped ones, dead ones, an ended lease."""
+    clock = Clock()
+    with Queue("jobs", url=url, clock=clock, max_attempts=2) as jobs:
+        jobs.put_many(["first", "second", "tried", "plain ✓", "plain"])
+        for _ in range(2):
+            first, second = jobs.take(2)
+            second.nack(delay=0, reason="second")
+            first.nack(delay=0, reason="first")
+        jobs.take(1)[0].nack(delay=0, reason="once")
+        clock.now += 1
+        jobs.put("later", delay=9000)
+        jobs.put("soon", delay=1)
+        jobs.put("keyed", key="k")
+        for number in range(3):
+            clock.now += 1
+            jobs.put(f"grouped {number}", group="g", priority=-number)
+        jobs.put("urgent", priority=5)
+        assert [message.body for message in jobs.take(1, lease=5)] == ["urgent"]
+    with Queue("halted", url=url, clock=clock) as halted:
+        halted.put("x")
+        halted.pause()
+    with Topic("news", url=url, clock=clock, retain=Retention(count=9)) as news:
+        news.put_many([1, 2, 3])
+        with news.subscribe("slow") as slow, news.subscribe("fast") as fast:
+            fast.ack(*(message.receipt for message in fast.take(2)))
+            slow.take(1)[0].nack(delay=0)
+            clock.now += 1
+            news.put(4)
+            fast.pause()

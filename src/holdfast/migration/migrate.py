@@ -142,6 +142,10 @@ def mover_of(room: RoomName) -> Mover:
         from holdfast.migration.workflows import WorkflowMover
 
         return WorkflowMover()
+    if room == "queues":
+        from holdfast.migration.queues import QueueMover
+
+        return QueueMover()
     from holdfast.migration.events import EventMover
 
     return EventMover()

@@ -67,6 +67,7 @@ ALTER TABLE queue_messages ADD COLUMN position INTEGER;
 CREATE INDEX queue_fed ON queue_messages (queue, position) WHERE position IS NOT NULL;
 CREATE INDEX queue_subscriptions ON queues (topic, position) WHERE topic IS NOT NULL;
 """,
+    "ALTER TABLE queue_messages ADD COLUMN given TEXT;  -- its id on the engine it came from",
 )
 
 _Result = TypeVar("_Result")

@@ -125,8 +125,9 @@ _PUT: LiteralString = (
 )
 # So that what is created later has a higher serial.
 _KEEP_BELOW: LiteralString = (
-    "SELECT setval(sequence, greatest(%s, nextval(sequence)))"
-    " FROM pg_get_serial_sequence('holdfast.workflow_runs', 'serial') AS sequence"
+    "SELECT setval(sequence, %s) FROM"
+    " pg_get_serial_sequence('holdfast.workflow_runs', 'serial') AS sequence"
+    " WHERE coalesce(pg_sequence_last_value(sequence::regclass), 0) < %s"
 )
 _PUT_STEP: LiteralString = "INSERT INTO workflow_steps VALUES (%s, %s, %b)"
 _PUT_SIGNAL: LiteralString = "INSERT INTO workflow_signals VALUES (%s, %s, %b)"
@@ -351,7 +352,7 @@ class PostgresStore:
             connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_BLOBS_LOCK,))
             if connection.execute(_PUT, run[:13]).rowcount == 0:
                 return False
-            connection.execute(_KEEP_BELOW, (run.serial,))
+            connection.execute(_KEEP_BELOW, (run.serial, run.serial))
             cursor = connection.cursor()
             for statement, rows in ((_PUT_STEP, steps), (_PUT_SIGNAL, signals)):
                 cursor.executemany(statement, [(run.serial, *row) for row in rows])
