@@ -49,7 +49,7 @@ def test_killed_at_every_fault_point(
     release(room, holdfast, old)
     others = sorted(points.keys() - mine.keys())
     for point in [*sorted(mine), *random.Random(7).sample(others, min(3, len(others)))]:
-        for visit in sorted({1, points[point]}):
+        for visit in sorted({1, mine.get(point, 1)}):
             new = fresh(target)
             killed = holdfast("migrate", room, old, new, faults=f"{point}=crash@{visit}")
             assert killed.returncode not in (0, 1), (point, visit, killed.stderr)

@@ -26,7 +26,12 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess
+from holdfast.queues.stores.sqlite_access import (
+    MIGRATIONS,
+    ROOM,
+    SqliteAccess,
+    all_or_nothing,
+)
 
 _ALL = "FROM queue_messages WHERE queue = ?"
 _IS_TIMED = "place IN ('delayed', 'leased')"
@@ -283,7 +288,8 @@ class SqliteQueueStore(SqliteAccess):
         def take_over(connection: sqlite3.Connection) -> bool:
             if connection.execute(f"SELECT 1 {_ALL} LIMIT 1", (self._serial,)).fetchone():
                 return False
-            take_over_on(connection, self._serial, messages)
+            with all_or_nothing(connection):
+                take_over_on(connection, self._serial, messages)
             change = "UPDATE queues SET paused = ? WHERE serial = ?"
             connection.execute(change, (paused, self._serial))
             return True

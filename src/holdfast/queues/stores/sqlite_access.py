@@ -3,7 +3,8 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -159,3 +160,16 @@ class SqliteAccess:
 
 _parents: list[tuple[sqlite3.Connection, ...]] = []
 """Connections of a parent process, kept here so that they are never closed in the child."""
+
+
+@contextmanager
+def all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    """For a call that finds out only while it writes: in a shared transaction, its own part."""
+    connection.execute("SAVEPOINT own")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO own")
+        raise
+    finally:
+        connection.execute("RELEASE own")

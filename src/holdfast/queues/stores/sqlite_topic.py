@@ -12,9 +12,10 @@ from holdfast.engines.sqlite import open_database, sqlite_errors
 from holdfast.errors import storage_errors
 from holdfast.queues.store import LogEntry, MovedMessage, NewMessage
 from holdfast.queues.stores.sqlite import SqliteQueueStore, take_over_on
-from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess
+from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess, all_or_nothing
 from holdfast.queues.stores.subscriptions import no_subscription
 
+_MAKE = "INSERT OR IGNORE INTO queues (name, id, topic, position, paused) VALUES (?, ?, ?, ?, ?)"
 _CURSOR = "SELECT position, paused FROM queues WHERE serial = ?"
 _MOVE = "UPDATE queues SET position = ? WHERE serial = ?"
 _FEED = (
@@ -177,17 +178,15 @@ class SqliteTopicStore(SqliteAccess):
     def take_over(
         self, name: str, position: int, messages: Iterable[MovedMessage], *, paused: bool
     ) -> bool:
+        row = (f"{self.name}@{name}", secrets.token_hex(4), self._serial, position, paused)
+
         def take_over(connection: sqlite3.Connection) -> bool:
-            row = (f"{self.name}@{name}", secrets.token_hex(4), self._serial, position, paused)
-            made = connection.execute(
-                "INSERT OR IGNORE INTO queues (name, id, topic, position, paused)"
-                " VALUES (?, ?, ?, ?, ?)",
-                row,
-            )
-            if made.rowcount == 0:
-                return False
-            take_over_on(connection, made.lastrowid or 0, messages)
-            return True
+            with all_or_nothing(connection):
+                made = connection.execute(_MAKE, row)
+                if made.rowcount == 0:
+                    return False
+                take_over_on(connection, made.lastrowid or 0, messages)
+                return True
 
         return self._write(take_over)
 
