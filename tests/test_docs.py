@@ -53,6 +53,24 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     assert (tmp_path / "development/agents/director-agent.py").is_file()
 
 
+@POSIX_SHELL
+def test_the_commands_of_the_page_about_moving(tmp_path: Path) -> None:
+    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(
+        [require_program("sh"), "-euc", examples("docs/howto-migrate.md")["migrate"]],
+        cwd=tmp_path,
+        env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "holds 1 queues, 2 messages" in done.stdout
+    assert "queues.url is sqlite://" in done.stdout
+    assert "wasps" in done.stdout.splitlines()[-1]
+
+
 def test_the_program_of_the_workflows_page(tmp_path: Path) -> None:
     root = create(tmp_path / "development", home=tmp_path).layout.root
     program = root / "orders.py"

@@ -24,6 +24,7 @@ COMMANDS = {
     "workflows": ("holdfast.cli.workflows", "Durable workflows: run, list, show, resume."),
     "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
     "events": ("holdfast.cli.events", "The event log: append, read, follow, list streams."),
+    "migrate": ("holdfast.cli.migrate", "Workflows, queues or events to another engine."),
     "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, diff, find, verify, forget."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),

@@ -69,6 +69,25 @@ class Ringing(Protocol):
         ...
 
 
+@runtime_checkable
+class MovableStore(Protocol):
+    """What an engine may have besides: it can become the exact copy of a log on another engine."""
+
+    def put_events(self, events: Sequence[StoredEvent], keys: Mapping[int, str]) -> bool:
+        """Keep events of another log where they stand there, all or none; `keys` by position.
+
+        False, and nothing is kept, unless they are in order and beyond all positions given out.
+        """
+        ...
+
+    def put_archive(self, stream: str, version: int, note: bytes, head: int) -> bool:
+        """Keep the note of a stream that was archived at `version`; False when it is here already.
+
+        No position up to `head` is given out any more.
+        """
+        ...
+
+
 class EventStore(Protocol):
     """One event log in one engine; safe between threads, and between processes if the engine is."""
 

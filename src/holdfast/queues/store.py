@@ -6,8 +6,8 @@ like inside, comes from `holdfast.queues.queue`. `holdfast.testing.queues` prove
 Times are seconds of the epoch and come from the caller, so that one clock rules a call.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -152,6 +152,44 @@ class QueueStore(Protocol):
         ...
 
 
+class MovedMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message with all that an engine keeps of it, on its way to another engine.
+
+    `due` tells of a delayed one only. `lapsed`: its lease ran out, which the next take counts.
+    `died` numbers the dead in the order they died, from 1; the others have 0.
+    """
+
+    id: str
+    payload: bytes
+    at: float
+    place: Literal["waiting", "blocked", "leased", "dead"] = "waiting"
+    priority: int = 0
+    due: float = 0.0
+    key: str | None = None
+    group: str | None = None
+    position: int = 0
+    attempts: int = 0
+    lapsed: bool = False
+    reason: str | None = None
+    died: int = 0
+
+
+@runtime_checkable
+class MovableStore(Protocol):
+    """Optional: a queue store that can become the exact copy of a queue on another engine."""
+
+    def export(self, now: float) -> Iterator[MovedMessage]:
+        """All messages in the order in which they were put; what is due by `now` has no `due`."""
+        ...
+
+    def take_over(self, messages: Iterable[MovedMessage], *, paused: bool) -> bool:
+        """Keep the messages of another queue in this empty one: all of them, or none.
+
+        They are shown with the ids they had. False, and nothing is kept, when it is not empty.
+        """
+        ...
+
+
 @runtime_checkable
 class TransactionalStore(Protocol):
     """Optional: a queue store whose writes can be part of another room's transaction.
@@ -276,4 +314,26 @@ class TopicStore(Protocol):
 
     def close(self) -> None:
         """Let go of files and connections."""
+        ...
+
+
+@runtime_checkable
+class MovableTopicStore(Protocol):
+    """Optional: a topic store that can become the exact copy of a topic on another engine."""
+
+    def put_entries(self, entries: Sequence[LogEntry], before: int) -> bool:
+        """Keep entries of another log, in order, the first at ``before + 1``.
+
+        When the process dies in it, the first few may have been kept. False, and nothing is kept,
+        when the log is not empty and its last entry not at `before`.
+        """
+        ...
+
+    def take_over(
+        self, name: str, position: int, messages: Iterable[MovedMessage], *, paused: bool
+    ) -> bool:
+        """Make a subscription of another topic with its cursor and its messages, or none of it.
+
+        False when there is one of that name.
+        """
         ...

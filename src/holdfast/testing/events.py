@@ -32,6 +32,7 @@ from holdfast.errors import (
 )
 from holdfast.events import Event, EventLog, EventStore
 from holdfast.events.store import Ringing
+from holdfast.testing.moving import EventMoveChecks
 from holdfast.testing.report import absent
 
 
@@ -47,7 +48,7 @@ def add_up(total: int, event: Event) -> int:
     return total + int(event.data["amount"])
 
 
-class EventSuite:
+class EventSuite(EventMoveChecks):
     """What every engine must do. `open_store` opens the log that lives in `folder`.
 
     `persistent`: a log that was closed and opened again is the same one, and two stores opened on

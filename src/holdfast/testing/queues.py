@@ -29,11 +29,12 @@ from holdfast.context import current_task_id, task
 from holdfast.errors import ConflictError, FullError, NotFoundError, UsageError
 from holdfast.queues import Message, Queue, QueueStore
 from holdfast.testing.clock import Clock as Clock
+from holdfast.testing.moving import QueueMoveChecks
 from holdfast.testing.report import absent
 from holdfast.testing.topics import TopicChecks
 
 
-class QueueSuite(TopicChecks):
+class QueueSuite(QueueMoveChecks, TopicChecks):
     """What every engine must do. `open_store` opens the queue that lives in `folder`.
 
     `persistent`: a queue that was closed and opened again is the same one. `shared`: two stores

@@ -13,6 +13,7 @@ from holdfast.errors import ConflictError, NotFoundError, UsageError
 from holdfast.queues import Message, Retention, Topic, TopicStore
 from holdfast.queues.retention import position_at
 from holdfast.testing.clock import Clock
+from holdfast.testing.moving import TopicMoveChecks
 from holdfast.testing.report import absent
 
 
@@ -21,7 +22,7 @@ def bodies(messages: list[Message]) -> list[Any]:
     return [message.body for message in messages]
 
 
-class TopicChecks:
+class TopicChecks(TopicMoveChecks):
     """What an engine must do that keeps topics; `open_topic_store` opens the one in `folder`."""
 
     def open_topic_store(self, folder: Path) -> TopicStore:

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, TypeVar
 
 import pytest
 
+from holdfast.testing.moving import WorkflowMoveChecks
 from holdfast.testing.report import absent
 from holdfast.workflows.store import RunRow, WorkflowStore
 
@@ -33,7 +34,7 @@ def a_run(run_id: str = "run-1", **changes: Any) -> RunRow:
     return RunRow(run_id, "demo", "running", 1_000, b"{}", "me")._replace(**changes)
 
 
-class WorkflowStoreConformance:
+class WorkflowStoreConformance(WorkflowMoveChecks):
     """What `holdfast.workflows.store.WorkflowStore` promises, one test a promise."""
 
     conformance: ClassVar[str] = "workflows"

@@ -30,6 +30,7 @@ LIVELY = (
 _OUT = {
     WORKSPACE: (  # about this machine's present, and what it remembers of encrypted vaults
         ".holdfast/locks",
+        ".holdfast/migrations",
         ".holdfast/points",
         ".holdfast/quarantine",
         ".holdfast/recovery",

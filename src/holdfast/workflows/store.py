@@ -228,6 +228,32 @@ class TransactionalStore(WorkflowStore, Protocol):
         ...
 
 
+class MovableStore(WorkflowStore, Protocol):
+    """A store that can become the exact copy of another engine's."""
+
+    def put_run(
+        self,
+        run: RunRow,
+        steps: Sequence[tuple[int, bytes]],
+        signals: Sequence[tuple[int, bytes]],
+        blobs: Collection[str],
+    ) -> bool:
+        """Keep a run of another store as it is there, all of it or nothing; its blobs are saved.
+
+        False, and nothing is kept, when its id or its serial is taken.
+        """
+        ...
+
+    def note_names(self) -> list[str]:
+        """The names of all notes, sorted."""
+        ...
+
+
+def movable(store: WorkflowStore) -> MovableStore | None:
+    """The store, if it can become the copy of another."""
+    return cast("MovableStore", store) if hasattr(store, "put_run") else None
+
+
 def transactional(store: WorkflowStore) -> TransactionalStore | None:
     """The store, if it shares the transactions of its database."""
     return cast("TransactionalStore", store) if hasattr(store, "database") else None

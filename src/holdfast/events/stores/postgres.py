@@ -15,6 +15,7 @@ from holdfast.durable.files import Durability
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.events.store import Appended, NewEvent, State, StateKind, StoredEvent, Stream
+from holdfast.events.stores.placing import in_order, key_rows
 from holdfast.events.stores.postgres_bell import PostgresBell
 from holdfast.events.stores.postgres_tables import LOCK_APPENDS, MIGRATIONS
 
@@ -47,6 +48,8 @@ _SAVE_FIRST = "INSERT INTO event_states VALUES (%s, %s, %s, %s) ON CONFLICT DO N
 _SAVE_NEXT = "UPDATE event_states SET at = %s, body = %s WHERE kind = %s AND name = %s AND at = %s"
 # So that no position is given out twice when the last events are archived.
 _KEEP_HEAD = f"UPDATE event_head SET position = ({_HEAD})"
+_RAISE_HEAD = "UPDATE event_head SET position = greatest(position, %s)"
+_PUT_ARCHIVE = "INSERT INTO event_archives VALUES (%s, %s, %s) ON CONFLICT DO NOTHING"
 _PUT_BACK = "INSERT INTO events VALUES (%s, %s, %s, %s, %s)"
 _PUT_BACK_KEY = "INSERT INTO event_keys VALUES (%s, %s, %s, %s)"
 
@@ -158,6 +161,25 @@ class PostgresEventStore:
                 [(stream, keys[row[2]], row[2], row[0]) for row in events if row[2] in keys],
             )
             return True
+
+    def put_events(self, events: Sequence[StoredEvent], keys: Mapping[int, str]) -> bool:
+        with self._postgres.transaction() as connection:
+            connection.execute(LOCK_APPENDS)
+            if not in_order(events, beyond=_first(connection.execute(_HEAD.encode()))[0]):
+                return False
+            cursor = connection.cursor()
+            cursor.executemany(_PUT_BACK, [(*row[:4], row[4].decode()) for row in events])
+            cursor.executemany(_PUT_BACK_KEY, key_rows(events, keys))
+            fault_point("events.put")
+            return True
+
+    def put_archive(self, stream: str, version: int, note: bytes, head: int) -> bool:
+        with self._postgres.transaction() as connection:
+            connection.execute(LOCK_APPENDS)
+            row = (stream, version, note.decode())
+            done = connection.execute(_PUT_ARCHIVE, row).rowcount > 0
+            connection.execute(_RAISE_HEAD, (head,))
+            return done
 
     def bell(self) -> PostgresBell:
         return PostgresBell(self._postgres)

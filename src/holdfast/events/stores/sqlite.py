@@ -16,6 +16,7 @@ from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.engines.sqlite import open_database, sqlite_errors, transaction
 from holdfast.events.store import Appended, NewEvent, State, StateKind, StoredEvent, Stream
+from holdfast.events.stores.placing import in_order, key_rows
 
 _MIGRATIONS = (
     """
@@ -78,6 +79,7 @@ _APPEND_ONE = (
 )
 _INSERT = "INSERT INTO events (position, stream, version, type, body) VALUES (?, ?, ?, ?, ?)"
 _INSERT_KEY = "INSERT INTO event_keys (stream, key, version, position) VALUES (?, ?, ?, ?)"
+_PUT_ARCHIVE = "INSERT OR IGNORE INTO event_archives VALUES (?, ?, ?, ?)"
 _READ = "SELECT position, stream, version, type, CAST(body AS BLOB) FROM events"
 # One look into the index for each stream, however many events it has.
 _STREAMS = """
@@ -203,6 +205,20 @@ class SqliteEventStore:
                 [(stream, keys[row[2]], row[2], row[0]) for row in events if row[2] in keys],
             )
             return True
+
+    def put_events(self, events: Sequence[StoredEvent], keys: Mapping[int, str]) -> bool:
+        with sqlite_errors(self._path), self._writing, transaction(self._writer) as connection:
+            if not in_order(events, beyond=connection.execute(_HEAD).fetchone()[0]):
+                return False
+            connection.executemany(_INSERT, [(*row[:4], row[4].decode()) for row in events])
+            connection.executemany(_INSERT_KEY, key_rows(events, keys))
+            fault_point("events.put")
+            return True
+
+    def put_archive(self, stream: str, version: int, note: bytes, head: int) -> bool:
+        with sqlite_errors(self._path), self._writing:
+            row = (stream, version, head, note.decode())
+            return self._writer.execute(_PUT_ARCHIVE, row).rowcount > 0
 
     def close(self) -> None:
         with self._reading:

@@ -17,10 +17,11 @@ from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
 from holdfast.errors import NotFoundError
 from holdfast.queues.bells import bell_of
-from holdfast.queues.store import NewMessage, Reserved, Stats, StoredMessage
+from holdfast.queues.store import MovedMessage, NewMessage, Reserved, Stats, StoredMessage
 from holdfast.queues.stores import postgres_statements as sql
 from holdfast.queues.stores.clock import ClockWatch
 from holdfast.queues.stores.listening import WATCHED, Watch
+from holdfast.queues.stores.moving import moved, row_of
 from holdfast.queues.stores.postgres_ear import PostgresEar
 from holdfast.queues.stores.receipts import (
     id_text,
@@ -167,12 +168,13 @@ class PostgresQueueStore:
         unique = None if ids is None else list(dict.fromkeys(ids))
         numbers = None if unique is None else [parse_id(id_, self._id) or 0 for id_ in unique]
         with self._transaction() as connection:
-            found = connection.execute(sql.REQUEUED, (self._serial, numbers, numbers)).fetchall()
-            known = {number for number, _ in found}
+            given = (self._serial, numbers, numbers, unique)
+            found = connection.execute(sql.REQUEUED, given).fetchall()
+            known = {each for number, _, given in found for each in (number, given)}
             for id_, number in zip(unique or (), numbers or (), strict=True):
-                if number not in known:
+                if number not in known and id_ not in known:
                     raise NotFoundError(f"no dead letter has the id {id_!r}")
-            for number, group in found:
+            for number, group, _ in found:
                 place = self._place_in_group(connection, group, "ready")
                 connection.execute(sql.REVIVE, (place, number))
             self._tell(connection)
@@ -225,6 +227,32 @@ class PostgresQueueStore:
             oldest_age=None if oldest is None else max(0.0, now - oldest),
             blocked=blocked,
         )
+
+    def export(self, now: float) -> Iterator[MovedMessage]:
+        with self._statement() as connection:
+            dead = connection.execute(sql.DEAD_IDS, (self._serial,)).fetchall()
+        ranks = {number: rank for rank, (number,) in enumerate(dead, 1)}
+        rows: list[tuple[Any, ...]] = [(0,)]
+        while True:
+            with self._statement() as connection:
+                given = (self._serial, rows[-1][0], _READ_AHEAD)
+                rows = connection.execute(sql.EXPORT, given).fetchall()
+            if not rows:
+                return
+            for row in rows:
+                yield moved(row, id_text(self._id, row[0]), ranks.get(row[0], 0), now)
+
+    def take_over(self, messages: Iterable[MovedMessage], *, paused: bool) -> bool:
+        with self._transaction() as connection:
+            lock = "SELECT 1 FROM queues WHERE serial = %s FOR UPDATE"
+            connection.execute(lock, (self._serial,))
+            some = "SELECT 1 FROM queue_messages WHERE queue = %s LIMIT 1"
+            if connection.execute(some, (self._serial,)).fetchone():
+                return False
+            take_over_on(connection, self._serial, messages)
+            change = "UPDATE queues SET paused = %s WHERE serial = %s"
+            connection.execute(change, (paused, self._serial))
+        return True
 
     def watch(self) -> bool:
         if self._watch is None:
@@ -416,10 +444,22 @@ class PostgresQueueStore:
         return [number for number, _ in pairs], [token for _, token in pairs]
 
     def _stored(self, row: Sequence[Any]) -> StoredMessage:
-        number, payload, attempts, at, token, reason = row
+        number, payload, attempts, at, token, reason, given = row
         receipt = receipt_text(self._id, number, token) if token else ""
-        id_ = id_text(self._id, number)
+        id_ = given or id_text(self._id, number)
         return StoredMessage(id_, payload.encode(), attempts, at, receipt, reason)
+
+
+def take_over_on(connection: "Connection", serial: int, messages: Iterable[MovedMessage]) -> None:
+    """Put messages of another queue into the queue with the number `serial`."""
+    died = 0
+    with connection.cursor() as cursor, cursor.copy(sql.TAKE_OVER) as copy:
+        for message in messages:
+            *columns, payload = row_of(message)
+            copy.write_row((serial, *columns, payload.decode()))
+            died = max(died, message.died)
+    if died:
+        connection.execute(sql.KEEP_DEATHS_BELOW, (died, died))
 
 
 def present(row: tuple[Any, ...] | None) -> tuple[Any, ...]:

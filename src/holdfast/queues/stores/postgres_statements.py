@@ -1,5 +1,7 @@
 """The tables of queues in PostgreSQL, and every statement on them."""
 
+from holdfast.queues.stores.moving import EXPORTED, TAKEN_OVER
+
 MIGRATIONS = (
     """
 CREATE TABLE queues (
@@ -54,10 +56,11 @@ ALTER TABLE queues ADD COLUMN watched_until timestamptz NOT NULL DEFAULT '-infin
 ALTER TABLE queue_messages ADD COLUMN position bigint;
 CREATE INDEX queue_fed ON queue_messages (queue, position) WHERE position IS NOT NULL;
 """,
+    "ALTER TABLE queue_messages ADD COLUMN given text;  -- its id on the engine it came from",
 )
 
 _ALL = "FROM queue_messages WHERE queue = %s"
-_SHOWN = "id, payload, attempts, at, CASE WHEN held THEN leases ELSE 0 END, reason"
+_SHOWN = "id, payload, attempts, at, CASE WHEN held THEN leases ELSE 0 END, reason, given"
 _HOLDER = "id = %s AND queue = %s AND leases = %s AND held"
 # The ids come twice: as a plain list, too, so that the planner goes by the primary key.
 _GIVEN = (
@@ -140,12 +143,12 @@ WITH late AS (
         attempts = attempts + 1, held = true,
         leases = greatest(leases + 1, (%(now)s::double precision * 1000000)::bigint)
     FROM picked WHERE m.id = picked.id AND NOT EXISTS (SELECT 1 FROM picked WHERE spent)
-    RETURNING m.rank, 'leased' AS kind, m.id, payload, attempts, at, leases, reason
+    RETURNING m.rank, 'leased' AS kind, m.id, payload, attempts, at, leases, reason, given
 )
-SELECT kind, id, payload, attempts, at, leases, reason FROM (
+SELECT kind, id, payload, attempts, at, leases, reason, given FROM (
     SELECT * FROM taken
-    UNION ALL SELECT 0, 'spent', id, '', 0, 0, 0, NULL FROM picked WHERE spent
-    UNION ALL SELECT 0, 'late', 0, '', 0, 0, 0, NULL FROM late
+    UNION ALL SELECT 0, 'spent', id, '', 0, 0, 0, NULL, NULL FROM picked WHERE spent
+    UNION ALL SELECT 0, 'late', 0, '', 0, 0, 0, NULL, NULL FROM late
         WHERE NOT (SELECT paused FROM queues WHERE serial = %(queue)s)
 ) AS found ORDER BY rank, id
 """
@@ -181,8 +184,9 @@ PEEK = f"SELECT {_SHOWN} {_ALL} AND place = 'ready' ORDER BY rank, id LIMIT %s"
 DEAD = f"SELECT {_SHOWN} {_ALL} AND place = 'dead' ORDER BY died LIMIT %s"
 ALL = f"SELECT {_SHOWN} {_ALL} ORDER BY id"
 REQUEUED = (
-    f"SELECT id, \"group\" {_ALL} AND place = 'dead'"
-    " AND (%s::bigint[] IS NULL OR id = ANY(%s::bigint[])) ORDER BY died FOR UPDATE"
+    f"SELECT id, \"group\", given {_ALL} AND place = 'dead'"
+    " AND (%s::bigint[] IS NULL OR id = ANY(%s::bigint[]) OR given = ANY(%s::text[]))"
+    " ORDER BY died FOR UPDATE"
 )
 REVIVE = "UPDATE queue_messages SET place = %s, due = 0, attempts = 0, died = NULL WHERE id = %s"
 
@@ -203,3 +207,12 @@ SELECT count(*) FILTER (
     min(at) FILTER (WHERE place <> 'dead')
 FROM queue_messages WHERE queue = %(queue)s
 """
+
+DEAD_IDS = f"SELECT id {_ALL} AND place = 'dead' ORDER BY died"
+EXPORT = f"SELECT {EXPORTED} {_ALL} AND id > %s ORDER BY id LIMIT %s"
+TAKE_OVER = f"COPY queue_messages (queue, {TAKEN_OVER}) FROM STDIN"
+# So that what dies later comes after those that were taken over.
+KEEP_DEATHS_BELOW = (
+    "SELECT setval('queue_deaths', %s)"
+    " WHERE coalesce(pg_sequence_last_value('queue_deaths'::regclass), 0) < %s"
+)

@@ -4,7 +4,7 @@ Whoever appends holds the topic's row until the commit, so positions have no gap
 in their order: a reader misses none.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,9 @@ from holdfast.durable.files import Durability
 from holdfast.durable.grouping import GroupCommit
 from holdfast.engines.postgres import Postgres
 from holdfast.engines.urls import EngineUrl
-from holdfast.queues.store import LogEntry, NewMessage
+from holdfast.queues.store import LogEntry, MovedMessage, NewMessage
 from holdfast.queues.stores import postgres_statements as sql
-from holdfast.queues.stores.postgres import ROOM, PostgresQueueStore, present
+from holdfast.queues.stores.postgres import ROOM, PostgresQueueStore, present, take_over_on
 from holdfast.queues.stores.subscriptions import no_subscription
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ _APPEND = (
     " SELECT %s, given.position, %s, given.payload"
     " FROM unnest(%s::bigint[], %s::text[]) AS given (position, payload)"
 )
+_COPY = "COPY queue_log (topic, position, at, payload) FROM STDIN"
 _HOLD = "SELECT 1 FROM queue_topics WHERE serial = %s FOR UPDATE"
 _TRIM = """
 UPDATE queue_topics SET trimmed = greatest(trimmed, least(last, %(upto)s,
@@ -194,6 +195,38 @@ class PostgresTopicStore:
             for queue in connection.execute(query, which).fetchall():
                 connection.execute("DELETE FROM queue_messages WHERE queue = %s", queue)
                 connection.execute("DELETE FROM queues WHERE serial = %s", queue)
+
+    def put_entries(self, entries: Sequence[LogEntry], before: int) -> bool:
+        with self._transaction() as connection:
+            query = "SELECT last FROM queue_topics WHERE serial = %s FOR UPDATE"
+            (last,) = present(connection.execute(query, (self._serial,)).fetchone())
+            if last not in (0, before):
+                return False
+            begin = "UPDATE queue_topics SET trimmed = %s WHERE serial = %s AND last = 0"
+            connection.execute(begin, (before, self._serial))
+            with connection.cursor() as cursor, cursor.copy(_COPY) as copy:
+                for one in entries:
+                    copy.write_row((self._serial, one.position, one.at, one.payload.decode()))
+            end = entries[-1].position if entries else before
+            move = "UPDATE queue_topics SET last = %s WHERE serial = %s"
+            connection.execute(move, (end, self._serial))
+        return True
+
+    def take_over(
+        self, name: str, position: int, messages: Iterable[MovedMessage], *, paused: bool
+    ) -> bool:
+        with self._transaction() as connection:
+            connection.execute(_HOLD, (self._serial,))
+            row = (f"{self.name}@{name}", token_hex(4), self._serial, position, paused)
+            made = connection.execute(
+                "INSERT INTO queues (name, id, topic, position, paused)"
+                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (name) DO NOTHING RETURNING serial",
+                row,
+            ).fetchone()
+            if made is None:
+                return False
+            take_over_on(connection, made[0], messages)
+        return True
 
     def cursors(self) -> dict[str, int]:
         query = "SELECT name, position FROM queues WHERE topic = %s ORDER BY name"

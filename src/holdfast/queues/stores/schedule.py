@@ -18,8 +18,8 @@ class Entry:
     """One message that is not simply standing in line."""
 
     __slots__ = (
-        "at", "attempts", "due", "group", "id", "key", "lease", "length", "offset", "payload",
-        "place", "position", "priority", "reason", "segment", "token", "until",
+        "at", "attempts", "due", "given", "group", "id", "key", "lease", "length", "offset",
+        "payload", "place", "position", "priority", "reason", "segment", "token", "until",
     )  # fmt: skip
 
     def __init__(
@@ -50,6 +50,7 @@ class Entry:
         self.until = 0.0
         self.lease = 0.0
         self.reason: str | None = None
+        self.given: str | None = None  # its id on the engine it came from
 
     def spent(self, max_attempts: int) -> bool:
         """Whether its last allowed lease ran out (and was neither settled nor given back)."""

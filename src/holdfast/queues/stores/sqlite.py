@@ -7,7 +7,7 @@ Payloads are stored as text: ``SELECT payload ->> '$.body' FROM queue_messages``
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,8 +16,9 @@ from holdfast.durable.files import Durability
 from holdfast.durable.names import long_path
 from holdfast.engines.sqlite import open_database, sqlite_errors, transaction
 from holdfast.errors import NotFoundError, storage_errors
-from holdfast.queues.store import NewMessage, Reserved, Stats, StoredMessage
+from holdfast.queues.store import MovedMessage, NewMessage, Reserved, Stats, StoredMessage
 from holdfast.queues.stores.clock import ClockWatch
+from holdfast.queues.stores.moving import EXPORTED, TAKEN_OVER, moved, row_of
 from holdfast.queues.stores.receipts import (
     id_text,
     parse_id,
@@ -25,13 +26,18 @@ from holdfast.queues.stores.receipts import (
     receipt_text,
     stale,
 )
-from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess
+from holdfast.queues.stores.sqlite_access import (
+    MIGRATIONS,
+    ROOM,
+    SqliteAccess,
+    all_or_nothing,
+)
 
 _ALL = "FROM queue_messages WHERE queue = ?"
 _IS_TIMED = "place IN ('delayed', 'leased')"
 _BLOCKED = "\"group\" IS NOT NULL AND place <> 'dead' AND place = 'blocked'"
 _TIMED = f"{_ALL} AND {_IS_TIMED}"
-_SHOWN = "id, CAST(payload AS BLOB), attempts, at, held * leases, reason"
+_SHOWN = "id, CAST(payload AS BLOB), attempts, at, held * leases, reason, given"
 _PUT_PLAIN = (
     "INSERT INTO queue_messages (queue, place, rank, due, at, payload)"
     " VALUES (?, 'ready', 0, 0, ?, CAST(? AS TEXT))"
@@ -91,6 +97,22 @@ SELECT ({_COUNT} place = 'ready') + ({_COUNT} {_IS_TIMED} AND due <= :now),
     (SELECT min(at) FROM queue_messages WHERE id IN (
         ({_FIRST} place = 'ready'), ({_FIRST} {_IS_TIMED}), ({_FIRST} {_BLOCKED})))
 """
+
+
+_PAGE = 1000  # rows
+_MOVED = EXPORTED.replace("payload", "CAST(payload AS BLOB)")
+_EXPORT = f"SELECT {_MOVED} {_ALL} AND id > ? ORDER BY id LIMIT ?"
+_TAKE_OVER = (
+    f"INSERT INTO queue_messages (queue, {TAKEN_OVER})"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, CAST(? AS TEXT))"
+)
+
+
+def take_over_on(
+    connection: sqlite3.Connection, serial: int, messages: Iterable[MovedMessage]
+) -> None:
+    """Put messages of another queue into the queue with the number `serial`."""
+    connection.executemany(_TAKE_OVER, ((serial, *row_of(message)) for message in messages))
 
 
 class _Holder(NamedTuple):
@@ -253,6 +275,27 @@ class SqliteQueueStore(SqliteAccess):
             blocked=blocked,
         )
 
+    def export(self, now: float) -> Iterator[MovedMessage]:
+        dead = self._read(f"SELECT id {_ALL} AND place = 'dead' ORDER BY died", (self._serial,))
+        ranks = {number: rank for rank, (number,) in enumerate(dead, 1)}
+        after = 0
+        while rows := self._read(_EXPORT, (self._serial, after, _PAGE)):
+            for row in rows:
+                yield moved(row, id_text(self._id, row[0]), ranks.get(row[0], 0), now)
+            after = rows[-1][0]
+
+    def take_over(self, messages: Iterable[MovedMessage], *, paused: bool) -> bool:
+        def take_over(connection: sqlite3.Connection) -> bool:
+            if connection.execute(f"SELECT 1 {_ALL} LIMIT 1", (self._serial,)).fetchone():
+                return False
+            with all_or_nothing(connection):
+                take_over_on(connection, self._serial, messages)
+            change = "UPDATE queues SET paused = ? WHERE serial = ?"
+            connection.execute(change, (paused, self._serial))
+            return True
+
+        return self._write(take_over)
+
     def _identify(self) -> None:
         query = "SELECT serial, id FROM queues WHERE name = ?"
         with sqlite_errors(self.path):
@@ -320,14 +363,14 @@ class SqliteQueueStore(SqliteAccess):
             ready = connection.execute(_READY, (self._serial, limit - len(taken))).fetchall()
             if not ready:
                 break
-            for number, payload, attempts, at, token, reason, leases, group in ready:
+            for number, payload, attempts, at, token, reason, given, leases, group in ready:
                 if token and attempts >= max_attempts:
                     holder = _Holder(number, attempts, group)
                     self._bury(connection, holder, f"its lease ran out {attempts} times")
                     self._promote(connection, now)
                     break  # the next of its group may come before the others
                 connection.execute(_LEASE, (now + lease, lease, number))
-                row = (number, payload, attempts + 1, at, leases + 1, reason)
+                row = (number, payload, attempts + 1, at, leases + 1, reason, given)
                 taken.append(self._stored(row))
         return taken
 
@@ -339,7 +382,8 @@ class SqliteQueueStore(SqliteAccess):
             doomed = []
             for id_ in ids:
                 number = parse_id(id_, self._id) or 0
-                row = connection.execute(f"{query} AND id = ?", (self._serial, number)).fetchone()
+                which = (self._serial, number, id_)
+                row = connection.execute(f"{query} AND (id = ? OR given = ?)", which).fetchone()
                 if row is None:
                     raise NotFoundError(f"no dead letter has the id {id_!r}", path=self.path)
                 doomed.append(row)
@@ -384,6 +428,7 @@ class SqliteQueueStore(SqliteAccess):
         return bool(self._read(_SOMETHING, (self._serial, self._serial, now))[0][0])
 
     def _stored(self, row: Sequence[Any]) -> StoredMessage:
-        number, payload, attempts, at, token, reason = row[:6]
+        number, payload, attempts, at, token, reason, given = row[:7]
         receipt = receipt_text(self._id, number, token) if token else ""
-        return StoredMessage(id_text(self._id, number), payload, attempts, at, receipt, reason)
+        id_ = given or id_text(self._id, number)
+        return StoredMessage(id_, payload, attempts, at, receipt, reason)

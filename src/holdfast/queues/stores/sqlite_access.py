@@ -3,7 +3,8 @@
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -67,6 +68,7 @@ ALTER TABLE queue_messages ADD COLUMN position INTEGER;
 CREATE INDEX queue_fed ON queue_messages (queue, position) WHERE position IS NOT NULL;
 CREATE INDEX queue_subscriptions ON queues (topic, position) WHERE topic IS NOT NULL;
 """,
+    "ALTER TABLE queue_messages ADD COLUMN given TEXT;  -- its id on the engine it came from",
 )
 
 _Result = TypeVar("_Result")
@@ -158,3 +160,16 @@ class SqliteAccess:
 
 _parents: list[tuple[sqlite3.Connection, ...]] = []
 """Connections of a parent process, kept here so that they are never closed in the child."""
+
+
+@contextmanager
+def all_or_nothing(connection: sqlite3.Connection) -> Iterator[None]:
+    """For a call that finds out only while it writes: in a shared transaction, its own part."""
+    connection.execute("SAVEPOINT own")
+    try:
+        yield
+    except BaseException:
+        connection.execute("ROLLBACK TO own")
+        raise
+    finally:
+        connection.execute("RELEASE own")

@@ -2,7 +2,7 @@
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -10,11 +10,12 @@ from holdfast.durable.files import Durability
 from holdfast.durable.names import long_path
 from holdfast.engines.sqlite import open_database, sqlite_errors
 from holdfast.errors import storage_errors
-from holdfast.queues.store import LogEntry, NewMessage
-from holdfast.queues.stores.sqlite import SqliteQueueStore
-from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess
+from holdfast.queues.store import LogEntry, MovedMessage, NewMessage
+from holdfast.queues.stores.sqlite import SqliteQueueStore, take_over_on
+from holdfast.queues.stores.sqlite_access import MIGRATIONS, ROOM, SqliteAccess, all_or_nothing
 from holdfast.queues.stores.subscriptions import no_subscription
 
+_MAKE = "INSERT OR IGNORE INTO queues (name, id, topic, position, paused) VALUES (?, ?, ?, ?, ?)"
 _CURSOR = "SELECT position, paused FROM queues WHERE serial = ?"
 _MOVE = "UPDATE queues SET position = ? WHERE serial = ?"
 _FEED = (
@@ -156,6 +157,38 @@ class SqliteTopicStore(SqliteAccess):
             connection.execute("DELETE FROM queues WHERE topic = ? AND name = ?", which)
 
         self._write(forget)
+
+    def put_entries(self, entries: Sequence[LogEntry], before: int) -> bool:
+        def put(connection: sqlite3.Connection) -> bool:
+            query = "SELECT last FROM queue_topics WHERE serial = ?"
+            last = connection.execute(query, (self._serial,)).fetchone()[0]
+            if last not in (0, before):
+                return False
+            begin = "UPDATE queue_topics SET trimmed = ? WHERE serial = ? AND last = 0"
+            connection.execute(begin, (before, self._serial))
+            rows = ((self._serial, one.position, one.at, one.payload) for one in entries)
+            connection.executemany(_APPEND, rows)
+            end = entries[-1].position if entries else before
+            move = "UPDATE queue_topics SET last = ? WHERE serial = ?"
+            connection.execute(move, (end, self._serial))
+            return True
+
+        return self._write(put)
+
+    def take_over(
+        self, name: str, position: int, messages: Iterable[MovedMessage], *, paused: bool
+    ) -> bool:
+        row = (f"{self.name}@{name}", secrets.token_hex(4), self._serial, position, paused)
+
+        def take_over(connection: sqlite3.Connection) -> bool:
+            with all_or_nothing(connection):
+                made = connection.execute(_MAKE, row)
+                if made.rowcount == 0:
+                    return False
+                take_over_on(connection, made.lastrowid or 0, messages)
+                return True
+
+        return self._write(take_over)
 
     def cursors(self) -> dict[str, int]:
         query = "SELECT name, position FROM queues WHERE topic = ? ORDER BY name"

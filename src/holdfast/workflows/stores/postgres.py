@@ -117,6 +117,21 @@ _SAVE_BLOB: tuple[LiteralString, ...] = (
     "INSERT INTO workflow_blob_uses SELECT %(digest)s, serial FROM workflow_runs"
     " WHERE id = %(run)s ON CONFLICT DO NOTHING",
 )
+_PUT: LiteralString = (
+    "INSERT INTO workflow_runs ("  # noqa: S608 - literal strings only
+    + _COLUMNS
+    + ") OVERRIDING SYSTEM VALUE"
+    " VALUES (%s, %s, %s, %s, %b, %s, %s, %s, %b, %s, %s, %s, %s) ON CONFLICT DO NOTHING"
+)
+# So that what is created later has a higher serial.
+_KEEP_BELOW: LiteralString = (
+    "SELECT setval(sequence, %s) FROM"
+    " pg_get_serial_sequence('holdfast.workflow_runs', 'serial') AS sequence"
+    " WHERE coalesce(pg_sequence_last_value(sequence::regclass), 0) < %s"
+)
+_PUT_STEP: LiteralString = "INSERT INTO workflow_steps VALUES (%s, %s, %b)"
+_PUT_SIGNAL: LiteralString = "INSERT INTO workflow_signals VALUES (%s, %s, %b)"
+_PUT_USE: LiteralString = "INSERT INTO workflow_blob_uses VALUES (%s, %s)"
 _DELETE_OF: tuple[LiteralString, ...] = (
     "DELETE FROM workflow_steps WHERE run = ANY(%s)",
     "DELETE FROM workflow_signals WHERE run = ANY(%s)",
@@ -325,6 +340,27 @@ class PostgresStore:
             "UPDATE workflow_notes SET body = %b WHERE name = %s AND body = %b",
             (after, name, before),
         )
+
+    def put_run(
+        self,
+        run: RunRow,
+        steps: Sequence[tuple[int, bytes]],
+        signals: Sequence[tuple[int, bytes]],
+        blobs: Collection[str],
+    ) -> bool:
+        with self._database.transaction() as connection:
+            connection.execute("SELECT pg_advisory_xact_lock_shared(%s)", (_BLOBS_LOCK,))
+            if connection.execute(_PUT, run[:13]).rowcount == 0:
+                return False
+            connection.execute(_KEEP_BELOW, (run.serial, run.serial))
+            cursor = connection.cursor()
+            for statement, rows in ((_PUT_STEP, steps), (_PUT_SIGNAL, signals)):
+                cursor.executemany(statement, [(run.serial, *row) for row in rows])
+            cursor.executemany(_PUT_USE, [(digest, run.serial) for digest in blobs])
+            return True
+
+    def note_names(self) -> list[str]:
+        return sorted(name for (name,) in self._read("SELECT name FROM workflow_notes", ()))
 
     def close(self) -> None:
         self._database.close()

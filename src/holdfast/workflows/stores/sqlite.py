@@ -92,6 +92,14 @@ _FORK_BLOBS = (
     " FROM workflow_blob_uses AS uses, workflow_runs AS new, workflow_runs AS old"
     " WHERE new.id = ? AND old.id = ? AND uses.run = old.serial"
 )
+_PUT = (
+    "INSERT OR IGNORE INTO workflow_runs (id, name, status, created, body, owner, epoch, finished,"
+    " outcome, serial, due, priority, signals)"
+    " VALUES (?, ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT), ?, ?, ?, ?)"
+)
+_PUT_STEP = "INSERT INTO workflow_steps VALUES (?, ?, CAST(? AS TEXT))"
+_PUT_SIGNAL = "INSERT INTO workflow_signals VALUES (?, ?, CAST(? AS TEXT))"
+_PUT_USE = "INSERT INTO workflow_blob_uses VALUES (?, ?)"
 _ROW = (
     "SELECT id, name, status, created, CAST(body AS BLOB), owner, epoch, finished,"
     " CAST(outcome AS BLOB), serial, due, priority, signals FROM workflow_runs"
@@ -361,6 +369,27 @@ class SqliteStore:
         if before is None:
             return self._write(_NEW_NOTE, (name, after)).rowcount > 0
         return self._write(_SWAP_NOTE, (after, name, before)).rowcount > 0
+
+    def put_run(
+        self,
+        run: RunRow,
+        steps: Sequence[tuple[int, bytes]],
+        signals: Sequence[tuple[int, bytes]],
+        blobs: Collection[str],
+    ) -> bool:
+        def put(connection: sqlite3.Connection) -> bool:
+            if connection.execute(_PUT, run[:13]).rowcount == 0:
+                return False
+            connection.executemany(_PUT_STEP, [(run.serial, *step) for step in steps])
+            connection.executemany(_PUT_SIGNAL, [(run.serial, *signal) for signal in signals])
+            connection.executemany(_PUT_USE, [(digest, run.serial) for digest in blobs])
+            return True
+
+        return self._change(put)
+
+    def note_names(self) -> list[str]:
+        rows = self._read("SELECT name FROM workflow_notes ORDER BY name", ())
+        return [name for (name,) in rows]
 
     def close(self) -> None:
         with self._reading:

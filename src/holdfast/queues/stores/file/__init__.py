@@ -12,6 +12,7 @@ Producers and consumers do not wait for each other, and neither reads the other'
 looks at the last line only, a take moves a cursor. Where both locks are needed, take.lock is first.
 """
 
+import heapq
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,9 +25,10 @@ from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import Durability, make_folder
 from holdfast.durable.names import long_path
 from holdfast.errors import ConflictError, NotFoundError
-from holdfast.queues.store import NewMessage, Stats, StoredMessage
+from holdfast.queues.store import MovedMessage, NewMessage, Stats, StoredMessage
 from holdfast.queues.stores.file.ledger import Ledger
 from holdfast.queues.stores.file.messages import Cursor, Found, MessageReader, MessageWriter
+from holdfast.queues.stores.file.moving import exported, moved_record
 from holdfast.queues.stores.receipts import (
     id_text,
     parse_id,
@@ -258,6 +260,26 @@ class FileQueueStore:
                 recovered=ledger.cut + self._writer.cut,
             )
 
+    def export(self, now: float) -> Iterator[MovedMessage]:
+        self._after_fork()
+        with self._ledger as ledger:
+            beside = exported(ledger.schedule, self._payload, self._id, now)
+            line = (
+                ((found.at, found.n, found.n), self._in_line_moved(found))
+                for found in self._reader.walk(ledger.cursor)
+            )
+            for _, message in heapq.merge(beside, line, key=lambda one: one[0]):
+                yield message
+
+    def take_over(self, messages: Iterable[MovedMessage], *, paused: bool) -> bool:
+        self._after_fork()
+        with self._ledger as ledger:
+            if ledger.schedule.entries or self._reader.first(ledger.cursor) is not None:
+                return False
+            position = ledger.record(moved_record(messages, ledger.last_side, paused=paused))
+        ledger.sync(position)
+        return True
+
     def close(self) -> None:
         """Close the files. Those opened by a parent process are the parent's."""
         if self._process == os.getpid():
@@ -352,16 +374,26 @@ class FileQueueStore:
         return entry
 
     def _dead(self, id_: str) -> Entry:
-        entry = self._ledger.schedule.entries.get(parse_id(id_, self._id) or 0)
+        schedule = self._ledger.schedule
+        entry = schedule.entries.get(parse_id(id_, self._id) or 0)
+        if entry is None:
+            entry = next((each for each in schedule.dead() if each.given == id_), None)
         if entry is None or entry.place != DEAD:
             raise NotFoundError(f"no dead letter has the id {id_!r}", path=self.folder)
         return entry
 
-    def _stored(self, entry: Entry) -> StoredMessage:
+    def _payload(self, entry: Entry) -> bytes:
         payload = entry.payload if entry.segment == 0 else self._reader.payload(*entry.location)
         assert payload is not None
+        return payload
+
+    def _in_line_moved(self, found: Found) -> MovedMessage:
+        return MovedMessage(id_text(self._id, found.n), found.payload, found.at)
+
+    def _stored(self, entry: Entry) -> StoredMessage:
+        payload = self._payload(entry)
         receipt = receipt_text(self._id, entry.id, entry.token) if entry.token else ""
-        id_ = id_text(self._id, entry.id)
+        id_ = entry.given or id_text(self._id, entry.id)
         return StoredMessage(id_, payload, entry.attempts, entry.at, receipt, entry.reason)
 
     def _waiting(self, found: Found) -> StoredMessage:

@@ -47,6 +47,7 @@ class EntryRecord(msgspec.Struct, rename="camel", omit_defaults=True):
     length: int = 0
     group: str | None = None
     position: int = 0
+    given: str | None = None
 
 
 def record_of(entry: Entry) -> bytes:
@@ -68,6 +69,7 @@ def record_of(entry: Entry) -> bytes:
         *(entry.location if entry.segment else (0, 0, 0)),
         entry.group,
         entry.position,
+        entry.given,
     )
     inline = b"null" if entry.segment or entry.payload is None else entry.payload
     return b'["entry",%b,%b]' % (msgspec.json.encode(fields), inline)
@@ -91,4 +93,5 @@ def entry_of(fields: EntryRecord, payload: bytes) -> tuple[Entry, int]:
     entry.until = fields.until
     entry.lease = fields.lease
     entry.reason = fields.reason
+    entry.given = fields.given
     return entry, _PLACE_OF[fields.place]

@@ -12,6 +12,7 @@ not depend on the backlog: messages that simply stand in line are only in ``mess
     ["release",id,…]                             given back as if never taken
     ["requeue",id,…]   ["pause",bool]   ["purge",[segment,offset,n]]
     ["feed",upto,now,[[id,due,priority,key,group,position,payload],…]]   into a subscription
+    ["moved",paused,[[{…},payload],…]]           a queue of another engine, into this empty one
     ["seek",position]                            a subscription replays from there
     ["roll",2]                                   last: it goes on in ledger 2
 
@@ -70,6 +71,7 @@ _decode_feed = msgspec.json.Decoder(
     ]
 ).decode
 _decode_entry = msgspec.json.Decoder(tuple[str, EntryRecord, msgspec.Raw]).decode
+_decode_moved = msgspec.json.Decoder(tuple[str, bool, list[tuple[EntryRecord, msgspec.Raw]]]).decode
 _decode_state = msgspec.json.Decoder(tuple[str, StateRecord]).decode
 
 
@@ -251,6 +253,11 @@ class Ledger:
             for id_, due, priority, key, grouped, position, payload in fed:
                 self._apply_put(id_, at, due, priority, key, grouped, payload, position)
             self.fed = upto
+        elif record.startswith(b'["moved",'):
+            _, self.schedule.paused, taken = _decode_moved(record)
+            for fields, payload in taken:
+                self.last_side = max(self.last_side, -fields.id)
+                self.schedule.add(*entry_of(fields, bytes(payload)))
         elif record.startswith(b'["entry",'):
             self._checkpoint_bytes += len(record)
             _, fields, payload = _decode_entry(record)

@@ -12,9 +12,9 @@ Who moves a cursor back or trims the log holds trim.lock; whole segments are rem
 
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing, suppress
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from holdfast.durable.journal import unseal
 from holdfast.durable.locks import QuickLock
 from holdfast.durable.names import long_path
 from holdfast.errors import ConflictError, NotFoundError, UnreadableError
-from holdfast.queues.store import LogEntry, NewMessage
+from holdfast.queues.store import LogEntry, MovedMessage, NewMessage
 from holdfast.queues.stores.file import LEDGER_BYTES, FileQueueStore
 from holdfast.queues.stores.file.ledger import remove_used_up
 from holdfast.queues.stores.file.messages import (
@@ -194,6 +194,32 @@ class FileTopicStore:
                 move(self._folder_of(name), gone)
                 remove_tree(gone)
 
+    def put_entries(self, entries: Sequence[LogEntry], before: int) -> bool:
+        self._after_fork()
+        last = self._writer.last_number()
+        if last not in (0, before):
+            return False
+        if last != before:
+            self._begin_behind(before)
+        for at, group in groupby(entries, key=lambda one: one.at):
+            self._writer.append([one.payload for one in group], at)
+        return True
+
+    def take_over(
+        self, name: str, position: int, messages: Iterable[MovedMessage], *, paused: bool
+    ) -> bool:
+        with closing(_trim_lock(self.folder)) as lock, lock:
+            if name in self._names():
+                return False
+            made = self._folder_of(f".new-{name}")
+            remove_tree(made)  # a killed process may have left it
+            with closing(FileSubscriptionStore(made, **self._options)) as store:
+                store.feed((), 0, position, 0.0)
+                store.take_over(messages, paused=paused)
+            fault_point("queue.topic.subscribed")
+            move(made, self._folder_of(name))
+            return True
+
     def cursors(self) -> dict[str, int]:
         cursors = {}
         for name in self._names():
@@ -218,12 +244,16 @@ class FileTopicStore:
         fed = max(self.cursors().values(), default=0)
         if self._writer.last_number() < fed:
             # A power cut took entries that a subscription has: their positions are used up.
-            self._writer.close()
-            newest = segment_numbers(self.folder / "messages")[-1]
-            self._writer = self._open_writer(Cursor(newest, 1 << 62, fed))
+            self._begin_behind(fed)
         self._reader = MessageReader(self.folder / "messages", self._writer.mend)
         self._reading = threading.Lock()
         self._next = _NOWHERE
+
+    def _begin_behind(self, position: int) -> None:
+        """Go on in a new segment with the entry at ``position + 1``."""
+        self._writer.close()
+        newest = segment_numbers(self.folder / "messages")[-1]
+        self._writer = self._open_writer(Cursor(newest, 1 << 62, position))
 
     def _open_writer(self, cursor: Cursor) -> MessageWriter:
         writer = MessageWriter(

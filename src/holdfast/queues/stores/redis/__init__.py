@@ -19,7 +19,7 @@ from holdfast.engines.redis_scripts import Line, Script
 from holdfast.engines.urls import EngineUrl
 from holdfast.errors import NotFoundError
 from holdfast.queues.bells import bell_of
-from holdfast.queues.store import NewMessage, Stats, StoredMessage
+from holdfast.queues.store import MovedMessage, NewMessage, Stats, StoredMessage
 from holdfast.queues.stores.clock import ClockWatch
 from holdfast.queues.stores.listening import WATCHED, Watch
 from holdfast.queues.stores.receipts import (
@@ -30,6 +30,7 @@ from holdfast.queues.stores.receipts import (
     stale,
 )
 from holdfast.queues.stores.redis.ear import RedisEar
+from holdfast.queues.stores.redis.moving import batched, exported, facts_of
 
 FORMAT_VERSION = 1
 
@@ -71,6 +72,7 @@ class RedisQueueStore:
         self._keys = [*(prefix + key for key in _KEYS), *self._more_keys]
         line = Line(self._client)
         self._script = Script(line, __package__, "queue.lua", self._keys)
+        self._publish = Script(line, __package__, "publish.lua")
         put_keys = [prefix + key for key in ("meta", "payloads", "ready")]
         self._put_script = Script(line, __package__, "put.lua", put_keys)
         try:
@@ -125,7 +127,7 @@ class RedisQueueStore:
         if ids is not None and not ids:
             return 0
         unique = list(dict.fromkeys(ids or ()))
-        numbers = [_padded(parse_id(id_, self._id) or 0) for id_ in unique]
+        numbers = [_padded(self._number_of_dead(id_)) for id_ in unique]
         wrong, count = self._call("requeue", *numbers)
         if wrong:
             raise NotFoundError(f"no dead letter has the id {unique[wrong - 1]!r}")
@@ -162,6 +164,39 @@ class RedisQueueStore:
             blocked=blocked,
         )
 
+    def export(self, now: float) -> Iterator[MovedMessage]:
+        with redis_errors(self.url):
+            dead: Any = self._client.zrange(self._keys[6], 0, -1)
+        ranks = {id_: rank for rank, id_ in enumerate(dead, 1)}
+        ids = self._call("all")
+        for start in range(0, len(ids), BATCH):
+            for row in self._call("export", *ids[start : start + BATCH]):
+                yield exported(row, id_text(self._id, int(row[0])), ranks.get(row[0], 0), now)
+
+    def take_over(self, messages: Iterable[MovedMessage], *, paused: bool) -> bool:
+        return self._take_over(messages, paused, ())
+
+    def _take_over(
+        self, messages: Iterable[MovedMessage], paused: bool, cursor: Sequence[Any]
+    ) -> bool:
+        """`cursor`, of a subscription: its name and its position."""
+        own = self._keys[: len(_KEYS)]
+        aside = [f"{key_prefix(self.name)}moving:{key}" for key in _KEYS]
+        with redis_errors(self.url):
+            self._client.delete(*aside)  # what a killed one left
+            known: Any = self._client.hget(own[0], "last")
+        last = int(known or 0)
+        number = last
+        for batch in batched(messages, BATCH):
+            facts: list[Any] = []
+            for message in batch:
+                number += 1
+                facts += (_padded(number), *facts_of(message))
+            self._script.on(aside, "moved", *facts)
+            fault_point("queue.redis.moved")
+        keys = [*own, *aside, *(self._more_keys[:1] if cursor else ())]
+        return bool(self._publish.on(keys, int(paused), last, *cursor))
+
     def watch(self) -> bool:
         if self._watch is None:
             names = [key for key in self._keys if key.endswith(":meta")]
@@ -189,6 +224,14 @@ class RedisQueueStore:
         identity: Any = client.hget(meta, "id")
         return str(identity.decode())
 
+    def _number_of_dead(self, id_: str) -> int:
+        """The number of a dead letter, also of one that came with its id; 0 for what is no id."""
+        number = parse_id(id_, self._id)
+        if number is None:
+            shown = self._call("dead", 0)  # all of them
+            number = next((int(row[0]) for row in shown if row[5] == id_.encode()), 0)
+        return number
+
     def _put_one(self, message: NewMessage, now: float) -> int:
         facts = (repr(now), repr(message.due), message.priority, message.payload)
         return int(self._call("put", *facts, optional(message.key), optional(message.group)))
@@ -213,12 +256,13 @@ class RedisQueueStore:
         return answer
 
     def _stored(self, row: Sequence[Any]) -> StoredMessage:
-        id_, value, attempts, token, reason = row
+        id_, value, attempts, token, reason, given = row
         number = int(id_)
         at, payload = _at(value)
         receipt = receipt_text(self._id, number, token) if token else ""
         why = None if reason is None else reason.decode()
-        return StoredMessage(id_text(self._id, number), payload, attempts, at, receipt, why)
+        shown = id_text(self._id, number) if given is None else given.decode()
+        return StoredMessage(shown, payload, attempts, at, receipt, why)
 
 
 def _at(value: bytes) -> tuple[float, bytes]:

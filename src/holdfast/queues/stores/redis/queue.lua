@@ -15,7 +15,8 @@ local meta, payloads, states, ready, delayed, leased, dead, blocked, heads, keys
 local call = redis.call
 
 -- n: attempts, t: leases ever given, h: whether the last one is held, l: its seconds,
--- p: priority, d: when it is due, k: key, g: group, r: reason, s: whether it was fed
+-- p: priority, d: when it is due, k: key, g: group, r: reason, s: whether it was fed,
+-- i: its id on the engine it came from
 local function read(id)
     local packed = call('HGET', states, id)
     if packed then
@@ -151,7 +152,8 @@ local function holder(id, token)
 end
 
 local function shown(id, state)
-    return {id, call('HGET', payloads, id), state.n, state.h and state.t or 0, state.r or false}
+    return {id, call('HGET', payloads, id), state.n, state.h and state.t or 0, state.r or false,
+        state.i or false}
 end
 
 local function show(ids)
@@ -319,6 +321,73 @@ function operations.show()
         end
     end
     return rows
+end
+
+local function optional(text)
+    return text and '=' .. text or ''
+end
+
+-- All that is kept of the messages, for another engine: see `export` in __init__.py.
+function operations.export()
+    local rows = {}
+    for _, id in ipairs(arguments()) do
+        local state = read(id)
+        if state then
+            local place = 'waiting'
+            local till = call('ZSCORE', leased, id)
+            if till then
+                place = 'leased'
+            elseif call('ZSCORE', dead, id) then
+                place = 'dead'
+            elseif state.g and call('HGET', heads, state.g) ~= id then
+                place = 'blocked'
+            end
+            rows[#rows + 1] = {
+                id, call('HGET', payloads, id), place, till or '0', string.format('%.0f', state.p),
+                state.d, optional(state.k), optional(state.g), call('ZSCORE', fed, id) or '0',
+                state.n, state.h and 1 or 0, optional(state.r), optional(state.i),
+            }
+        end
+    end
+    return rows
+end
+
+-- Messages of another engine, each as 13 arguments; KEYS are aside, publish.lua names them.
+function operations.moved()
+    for n = 2, #ARGV, 13 do
+        local id, value, place, priority, due, key, group, position, attempts, lapsed, reason,
+            given, died = unpack(ARGV, n, n + 12)
+        local state = {n = tonumber(attempts), t = tonumber(lapsed), h = lapsed == '1', d = due}
+        state.p = tonumber(priority)
+        state.k = key ~= '' and string.sub(key, 2) or nil
+        state.g = group ~= '' and string.sub(group, 2) or nil
+        state.r = reason ~= '' and string.sub(reason, 2) or nil
+        state.i = given
+        call('HSET', payloads, id, value)
+        if position ~= '0' then
+            state.s = true
+            call('ZADD', fed, position, id)
+        end
+        write(id, state)
+        call('HSET', meta, 'last', string.format('%.0f', tonumber(id)))
+        if place == 'dead' then
+            call('ZADD', dead, died, id)
+            call('HSET', meta, 'died', math.max(tonumber(died), tonumber(call('HGET', meta, 'died') or '0')))
+        else
+            if state.k then
+                call('ZADD', keys, 0, member(state.k, id))
+            end
+            if place == 'blocked' then
+                call('ZADD', blocked, 0, member(state.g, id))
+            else
+                if state.g then
+                    call('HSET', heads, state.g, id)
+                end
+                enter(id, state)
+            end
+        end
+    end
+    return 1
 end
 
 function operations.forget()

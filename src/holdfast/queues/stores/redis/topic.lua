@@ -22,6 +22,21 @@ function operations.append(now)
     return last
 end
 
+-- Entries of another log behind the position `before`, each as its time and its payload.
+function operations.place(before)
+    local last = call('HGET', meta, 'last') or '0'
+    if last ~= '0' and last ~= before then
+        return 0
+    end
+    local position = tonumber(before)
+    for n = 3, #ARGV, 2 do
+        position = position + 1
+        call('XADD', log, string.format('%.0f-0', position), 'at', ARGV[n], 'payload', ARGV[n + 1])
+    end
+    call('HSET', meta, 'last', string.format('%.0f', position))
+    return 1
+end
+
 function operations.bounds()
     local last = tonumber(call('HGET', meta, 'last') or '0')
     local first = call('XRANGE', log, '-', '+', 'COUNT', 1)[1]

@@ -4,7 +4,8 @@ The keys of a topic begin with ``holdfast:topic:{<name>}:``; ``topic.lua`` says 
 queue of a subscription is one like any other, named ``<topic>@<subscription>``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import closing
 from typing import Any
 
 from holdfast.durable.faults import fault_point
@@ -12,7 +13,7 @@ from holdfast.durable.files import Durability
 from holdfast.engines.redis import PREFIX, open_redis, redis_errors
 from holdfast.engines.redis_scripts import Line, Script
 from holdfast.engines.urls import EngineUrl
-from holdfast.queues.store import LogEntry, NewMessage
+from holdfast.queues.store import LogEntry, MovedMessage, NewMessage
 from holdfast.queues.stores.redis import (
     BATCH,
     FORMAT_VERSION,
@@ -58,6 +59,12 @@ class RedisSubscriptionStore(RedisQueueStore):
 
     def seek(self, position: int, now: float) -> None:
         self._call("seek", self._subscription, position)
+
+    def take_over_at(
+        self, position: int, messages: Iterable[MovedMessage], *, paused: bool
+    ) -> bool:
+        """`take_over`, with the cursor; False when it has one already."""
+        return self._take_over(messages, paused, (self._subscription, position))
 
 
 class RedisTopicStore:
@@ -119,6 +126,17 @@ class RedisTopicStore:
             keys: Any = self._client.keys(f"{key_prefix(f'{self.name}@{name}')}*")
             if keys:
                 self._client.delete(*keys)
+
+    def put_entries(self, entries: Sequence[LogEntry], before: int) -> bool:
+        facts = [fact for one in entries for fact in (repr(one.at), one.payload)]
+        return bool(self._call("place", before, *facts))
+
+    def take_over(
+        self, name: str, position: int, messages: Iterable[MovedMessage], *, paused: bool
+    ) -> bool:
+        store = RedisSubscriptionStore(self.url, self.name, name, durability=self.durability)
+        with closing(store):
+            return store.take_over_at(position, messages, paused=paused)
 
     def cursors(self) -> dict[str, int]:
         with redis_errors(self.url):

@@ -78,6 +78,8 @@ class JsonStore:
         self._serials = AppendFile(locks / "serial", create=True)
         self._files: dict[str, RunFile] = {}
         self._rows: dict[str, tuple[Identity, RunRow]] = {}
+        self._put: set[int] = set()  # the serials that are taken when `_last_put` is the last one
+        self._last_put = -1
         self._last: tuple[tuple[Identity | None, ...], State] | None = None
 
     def create_run(self, run: RunRow, *, fork: tuple[str, int] | None = None) -> RunRow | None:
@@ -278,6 +280,32 @@ class JsonStore:
             write_atomic(path, after, durability=self._durability)
             return True
 
+    def put_run(
+        self,
+        run: RunRow,
+        steps: Sequence[tuple[int, bytes]],
+        signals: Sequence[tuple[int, bytes]],
+        blobs: Collection[str],
+    ) -> bool:
+        state = State(run, dict(steps), [body for _, body in signals], set(blobs))
+        with self._creating:
+            if self._last_put != self._last_number():  # somebody else created runs
+                self._put = {row.serial for row in self._all_rows()}
+            if run.serial in self._put or identity_of(self._places.run(run.id)) is not None:
+                return False
+            if run.serial > self._last_number():
+                self._write_number(run.serial)
+            self._last_put = self._last_number()
+            self._put.add(run.serial)
+            with self._lock(run.id):
+                publish(self._places, state, self._durability, exclusive=True)
+        return True
+
+    def note_names(self) -> list[str]:
+        if identity_of(self._places.notes) is None:
+            return []
+        return sorted(name.removesuffix(".json") for name in self._names(self._places.notes))
+
     def close(self) -> None:
         for file in self._files.values():
             file.close()
@@ -327,18 +355,25 @@ class JsonStore:
         return row
 
     def _next_serial(self) -> int:
-        """One more than the last number in the file ``locks/serial``, a number a line."""
+        serial = self._last_number() + 1
+        self._write_number(serial)
+        return serial
+
+    def _last_number(self) -> int:
+        """The last number in the file ``locks/serial``, a number a line."""
         end = self._serials.size()
         lines = self._serials.read(max(0, end - 64), 64).split(b"\n")
         try:
-            serial = int(lines[-2]) + 1 if end < _LONGEST_SERIALS else self._last_serial() + 1
+            return int(lines[-2]) if end < _LONGEST_SERIALS else self._last_serial()
         except (IndexError, ValueError):  # new, lost or torn: the documents have the numbers
-            serial = self._last_serial() + 1
-        if end >= _LONGEST_SERIALS or lines[-1]:
+            return self._last_serial()
+
+    def _write_number(self, serial: int) -> None:
+        end = self._serials.size()
+        if end >= _LONGEST_SERIALS or (end and self._serials.read(end - 1, 1) != b"\n"):
             self._serials.cut(0)
             end = 0
         self._serials.append(b"%d\n" % serial, end)
-        return serial
 
     def _last_serial(self) -> int:
         return max((run.serial for run in self._all_rows()), default=0)

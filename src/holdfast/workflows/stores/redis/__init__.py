@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 
 _KEYS = PREFIX + "{workflows}:"
 _FOREVER = 2**53
+_BATCH = 1000  # values of one command
 
 
 class RedisStore:
@@ -150,6 +151,37 @@ class RedisStore:
 
     def swap_note(self, name: str, before: bytes | None, after: bytes) -> bool:
         return bool(self._call("swap", name, b"" if before is None else b"=" + before, after))
+
+    def put_run(
+        self,
+        run: RunRow,
+        steps: Sequence[tuple[int, bytes]],
+        signals: Sequence[tuple[int, bytes]],
+        blobs: Collection[str],
+    ) -> bool:
+        """As of every movable store. Steps and signals come first; the run is there at once."""
+        if self.read_run(run.id) is not None:
+            return False
+        keys = (f"{_KEYS}steps:{run.id}", f"{_KEYS}signals:{run.id}")
+        with redis_errors(self._url):
+            self._client.delete(*keys)  # what a killed put left
+            for start in range(0, len(steps), _BATCH):
+                batch: Any = dict(steps[start : start + _BATCH])
+                self._client.hset(keys[0], mapping=batch)
+            for start in range(0, len(signals), _BATCH):
+                self._client.rpush(keys[1], *(b for _, b in signals[start : start + _BATCH]))
+        fault_point("workflow.redis.put")
+        fixed = (run.id, run.name, run.status, run.created, run.body)
+        where = (_optional(run.owner), run.epoch, _optional(run.due), run.priority)
+        ended = b"" if run.outcome is None else b"=" + run.outcome
+        end = (_optional(run.finished), ended, run.serial, run.signals)
+        top = max((position for position, _ in steps), default=0)
+        return bool(self._call("put", *fixed, *where, *end, top, *blobs))
+
+    def note_names(self) -> list[str]:
+        with redis_errors(self._url):
+            names: Any = self._client.hkeys(f"{_KEYS}notes")
+        return sorted(name.decode() for name in names)
 
     def close(self) -> None:
         self._client.close()

@@ -140,6 +140,39 @@ function operations.create(id, name, status, created, body, owner, epoch, due, p
     return false
 end
 
+-- A run of another store, whose steps and signals are here already; from ARGV[16] on its blobs.
+function operations.put(id, name, status, created, body, owner, epoch, due, priority, finished, outcome)
+    local serial, signals, top = ARGV[13], ARGV[14], ARGV[15]
+    if call('EXISTS', key('run', id)) == 1
+        or call('ZCOUNT', prefix .. 'all', serial, serial) > 0 then
+        return 0
+    end
+    call('HSET', key('run', id), 'id', id, 'name', name, 'status', status, 'created', created,
+        'body', body, 'epoch', epoch, 'serial', serial, 'priority', priority, 'signals', signals,
+        'top', top)
+    optional(id, 'owner', owner)
+    optional(id, 'due', due)
+    optional(id, 'finished', finished)
+    optional(id, 'outcome', outcome)
+    call('ZADD', prefix .. 'all', serial, id)
+    if finished == '' then
+        call('ZADD', prefix .. 'unfinished', serial, id)
+    else
+        call('ZADD', prefix .. 'finished', string.sub(finished, 2), id)
+    end
+    call('ZADD', key('status', status), serial, id)
+    call('SADD', prefix .. 'statuses', status)
+    if tonumber(serial) > tonumber(call('GET', prefix .. 'serial') or '0') then
+        call('SET', prefix .. 'serial', serial)
+    end
+    for n = 16, #ARGV do
+        call('SADD', key('uses', ARGV[n]), id)
+        call('SADD', key('blobs-of', id), ARGV[n])
+    end
+    place(id)
+    return 1
+end
+
 function operations.read(id)
     return call('EXISTS', key('run', id)) == 1 and row(id)
 end
