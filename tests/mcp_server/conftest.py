@@ -1,7 +1,6 @@
 """A workspace, the real server in a process of its own, and the SDK's own client before it."""
 
 import asyncio
-import os
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
@@ -70,9 +69,8 @@ def talk(workspace: Workspace, home: Path) -> Talk:
 
     def hold(conversation: Callable[[Session], Awaitable[Any]], mode: str = "auto") -> Any:
         async def run() -> Any:
-            with open(os.devnull, "w", encoding="utf-8"):
-                async with Client(parameters, mode=mode) as client:
-                    return await conversation(Session(client))
+            async with Client(parameters, mode=mode) as client:
+                return await conversation(Session(client))
 
         return asyncio.run(asyncio.wait_for(run(), 120))
 

@@ -80,9 +80,7 @@ def test_what_was_lost_comes_back(talk: Talk, workspace: Workspace, mode: str) -
         assert agent.read_bytes() == before
         wrong = await session.call("undo", point=points[0]["id"], confirm="yes")
         assert "RefusedError" in wrong.error
-        undone = await session.call(
-            "undo", point=points[0]["id"], confirm=unconfirmed["confirm"]
-        )
+        undone = await session.call("undo", point=points[0]["id"], confirm=unconfirmed["confirm"])
         assert undone.data["healthy"], undone
         assert agent.read_text(encoding="utf-8") == "another one\n"
 
@@ -121,9 +119,7 @@ def test_queues_and_events(talk: Talk) -> None:
         await session.call("queue_ack", queue="jobs", receipt=taken[0]["receipt"])
         stale = await session.call("queue_ack", queue="jobs", receipt=taken[0]["receipt"])
         assert "ConflictError" in stale.error
-        await session.call(
-            "queue_nack", queue="jobs", receipt=taken[1]["receipt"], reason="later"
-        )
+        await session.call("queue_nack", queue="jobs", receipt=taken[1]["receipt"], reason="later")
         unknown = await session.call("queue_take", queue="jbos")
         assert "NotFoundError" in unknown.error
         assert "hint:" in unknown.error
@@ -153,7 +149,11 @@ def test_a_workflow_is_started_fails_and_is_resumed(talk: Talk, workspace: Works
     tasks = {
         "note": {"command": ["python", "-c", program.format("open('done', 'a').write('x')")]},
         "check": {
-            "command": ["python", "-c", program.format("sys.exit(not pathlib.Path('ok').exists())")],
+            "command": [
+                "python",
+                "-c",
+                program.format("sys.exit(not pathlib.Path('ok').exists())"),
+            ],
             "needs": ["note"],
         },
     }
