@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,9 @@ def test_what_leaves_is_plain_and_bounded() -> None:
     assert len(json.dumps(big)) <= LARGEST * 1.1
     assert big["leftOut"]["rows"] + len(big["rows"]) == 5_000
     assert big["more"] == "ask for less"
+    nested = answer_of({"plan": {"steps": ["s" * 90] * 5_000}, "confirm": "restore x (plan 1)"})
+    assert nested["confirm"] == "restore x (plan 1)"
+    assert nested["leftOut"]["plan.steps"] + len(nested["plan"]["steps"]) == 5_000
     many = answer_of({f"key {n}": "z" * 3_000 for n in range(100)})
     assert len(json.dumps(many)) <= LARGEST * 1.1
     assert masked_text("a" * 5_000).endswith("more characters)")
@@ -202,6 +206,29 @@ def test_what_leaves_is_plain_and_bounded() -> None:
     assert SECRET not in masked_text("x" * 3_990 + SECRET)
     assert fitting([{"x": "y" * 100_000}]) == 1
     assert answer_of({"n": 2**70, "f": 1.5, "t": None})["n"] == str(2**70)
+
+
+def test_a_call_that_takes_too_long_is_answered_and_goes_on(workspace: Workspace) -> None:
+    import anyio
+    from mcp.server.mcpserver.exceptions import ToolError
+
+    from holdfast.mcp_server.tool import READS, Desk, Tool
+
+    go_on, done = threading.Event(), threading.Event()
+
+    def slow(opened: Workspace, name: str) -> dict[str, str]:
+        go_on.wait(60)
+        done.set()
+        return {"workspace": opened.layout.name, "name": name}
+
+    async def call() -> None:
+        offered = Desk(workspace.layout.root).callable(Tool(slow, READS, seconds=0.05))
+        with pytest.raises(ToolError, match="goes on in the background"):
+            await offered(name="x")
+        go_on.set()
+        assert await anyio.to_thread.run_sync(done.wait, 60)
+
+    anyio.run(call)
 
 
 def test_standard_output_is_the_protocols_alone(workspace: Workspace) -> None:
@@ -218,17 +245,22 @@ def test_standard_output_is_the_protocols_alone(workspace: Workspace) -> None:
         b'{"queue":"jobs","body":' + b"[" * 50_000 + b"]" * 50_000 + b"}}}",
         b'{"jsonrpc":"2.0","id":5,"method":"tools/list"}',
     ]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "holdfast", "mcp", "-w", str(workspace.layout.root)],
-        input=b"\n".join(lines) + b"\n",
-        env=child_environment(),
-        capture_output=True,
-        timeout=60,
-        check=False,
-    )
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert all(each["jsonrpc"] == "2.0" for each in answers)
-    assert {1, 3, 5} <= {each.get("id") for each in answers}
+    command = [sys.executable, "-P", "-m", "holdfast", "mcp", "-w", str(workspace.layout.root)]
+    seen: set[Any] = set()
+    with subprocess.Popen(
+        command, env=child_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        server.stdin.write(b"\n".join(lines) + b"\n")
+        server.stdin.flush()
+        while not {1, 2, 3, 5} <= seen:  # an end of the input would end what is under way
+            answer = json.loads(server.stdout.readline())
+            assert answer["jsonrpc"] == "2.0"
+            seen.add(answer.get("id"))
+        server.stdin.close()
+        assert all(json.loads(line)["jsonrpc"] == "2.0" for line in server.stdout)
+        assert server.wait(60) == 0
     nowhere = subprocess.run(
         [sys.executable, "-P", "-m", "holdfast", "mcp", "-w", str(workspace.layout.home / "no")],
         env=child_environment(),

@@ -4,6 +4,7 @@ An agent reads every character of an answer, so that one which is too long is wo
 it with a note that says how to get the rest.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -23,22 +24,26 @@ _LIKE = "answer.cfg"
 
 
 def answer_of(value: Any, more: str = "") -> dict[str, Any]:
-    """`value` as an object that may leave; `more` says how to get what was left out."""
-    data = _clean(mask(_plain(value)))
+    """`value` as an object that may leave; `more` says how to get what was left out.
+
+    What is too long loses the ends of its lists, the largest first; `leftOut` counts by list.
+    """
+    data = _plain(value)
     document: dict[str, Any] = data if isinstance(data, dict) else {"items": data}
     left_out: dict[str, int] = {}
+    for name, holder, key in list(_lists(document)):
+        _shorten(left_out, name, holder, key, _MOST_ITEMS)
+    document = _clean(mask(document))
     while _size(document) > LARGEST:
-        name = _longest(document)
-        if name is None:
-            text = msgspec.json.encode(document).decode()[: LARGEST // 2]
-            document = {"beginning": text}
+        lists = [each for each in _lists(document) if len(each[1][each[2]]) > 1]
+        if not lists:
+            document = _cut(document)
             left_out["everything else"] = 1
             break
-        kept = document[name][: len(document[name]) // 2]
-        left_out[name] = left_out.get(name, 0) + len(document[name]) - len(kept)
-        document = {**document, name: kept}
+        name, holder, key = max(lists, key=lambda each: _size(each[1][each[2]]))
+        _shorten(left_out, name, holder, key, len(holder[key]) // 2)
     if left_out:
-        document = {**document, "leftOut": left_out, "more": more or "ask for less at once"}
+        document |= {"leftOut": left_out, "more": more or "ask for less at once"}
     return document
 
 
@@ -83,7 +88,8 @@ def _clean(value: Any, depth: int = 0) -> Any:
         pairs = list(value.items())[:_MOST_ITEMS]
         return {masked_text(str(key)): _clean(inner, depth + 1) for key, inner in pairs}
     if isinstance(value, list):
-        return [_clean(inner, depth + 1) for inner in value]
+        rest = [f"… ({len(value) - _MOST_ITEMS} more)"] if len(value) > _MOST_ITEMS else []
+        return [*(_clean(inner, depth + 1) for inner in value[:_MOST_ITEMS]), *rest]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) >= 1 << 63:
         return str(value)
     return value
@@ -93,7 +99,28 @@ def _size(document: Any) -> int:
     return len(msgspec.json.encode(document))
 
 
-def _longest(document: dict[str, Any]) -> str | None:
-    """The key of the largest list with more than one item."""
-    lists = [key for key, value in document.items() if isinstance(value, list) and len(value) > 1]
-    return max(lists, key=lambda key: _size(document[key]), default=None)
+def _lists(document: dict[str, Any], above: str = "") -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every list below `document` that no other list holds: its name, its holder, its key."""
+    for key, value in document.items():
+        if isinstance(value, list):
+            yield above + key, document, key
+        elif isinstance(value, dict):
+            yield from _lists(value, f"{above}{key}.")
+
+
+def _shorten(
+    left_out: dict[str, int], name: str, holder: dict[str, Any], key: str, most: int
+) -> None:
+    if (gone := len(holder[key]) - most) > 0:
+        holder[key] = holder[key][:most]
+        left_out[name] = left_out.get(name, 0) + gone
+
+
+def _cut(document: dict[str, Any]) -> dict[str, Any]:
+    """What is too long without its lists: short values stay, of the others the beginning."""
+    room = LARGEST // (2 * max(1, len(document)))
+    cut = {}
+    for key, value in list(document.items())[:_MOST_ITEMS]:
+        text = msgspec.json.encode(value).decode()
+        cut[key] = value if len(text) <= room else text[:room] + "…"
+    return cut

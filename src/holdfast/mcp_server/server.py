@@ -84,7 +84,6 @@ def build_server(desk: Desk) -> WorkspaceServer:
         title="Holdfast",
         version=__version__,
         instructions=_INSTRUCTIONS,
-        website_url=None,
     )
     for tool in TOOLS:
         description = " ".join((tool.function.__doc__ or "").split())

@@ -1,7 +1,6 @@
 """The process: standard output belongs to the protocol, all that is told goes to logs/mcp.log."""
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,10 +21,4 @@ def serve(folder: Path | None, settings: Sequence[str] = ()) -> None:
     from holdfast.mcp_server.server import build_server
     from holdfast.mcp_server.tool import Desk
 
-    _let_stray_output_go_to_stderr()
     build_server(Desk(root, tuple(settings))).run("stdio")
-
-
-def _let_stray_output_go_to_stderr() -> None:
-    """The SDK moves the descriptor away; Python's own buffer has to be empty by then."""
-    sys.stdout.flush()

@@ -47,7 +47,8 @@ def _executed(workspace: Workspace, run: RunInfo, wait: float) -> RunInfo:
     if not to_do:
         return _awaited(workspace, run, wait, None)
     arguments = [sys.executable, "-P", "-m", _MODULE, str(layout.root), run.id]
-    settings = [f"workflows.url={workspace.settings.workflows.url}"]
+    store = workspace.settings.workflows
+    settings = [f"workflows.url={store.url}", f"workflows.durability={store.durability}"]
     spawn_detached([*arguments, *settings], cwd=layout.root, output=_output(layout.state, run.id))
     return _awaited(workspace, run, wait, run.status)
 
