@@ -250,6 +250,16 @@ def test_the_schedule_is_changed_as_the_page_says(tmp_path: Path) -> None:
     assert "inventory: ok" in said
 
 
+@POSIX_SHELL
+def test_the_mcp_server_is_installed_as_the_page_says(tmp_path: Path) -> None:
+    said = _in_a_workspace(tmp_path, examples("docs/howto-mcp.md")["mcp"])
+    assert "+ mcpServers.holdfast" in said
+    assert "code\tuser\tinstalled" in said
+    assert "- mcpServers.holdfast" in said
+    for path in (tmp_path / ".claude.json", tmp_path / "development" / ".mcp.json"):
+        assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
+
+
 def _in_a_workspace(home: Path, commands: str) -> str:
     """What the commands say in a new workspace."""
     root = create(home / "development", home=home).layout.root

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from holdfast.durable.documents import read_document
 from holdfast.durable.names import inside
 from holdfast.engines.urls import parse_url
-from holdfast.errors import NotFoundError
+from holdfast.errors import NotFoundError, UsageError
 from holdfast.workspace.layout import Layout, find_layout
 from holdfast.workspace.settings import Settings, read_settings
 
@@ -144,6 +144,28 @@ class Workspace:
             chosen = {"url": store.url, "durability": store.durability, **options}
             self._queues[name] = Queue(name, **chosen)
         return self._queues[name]
+
+    def existing_queue(self, name: str) -> "Queue":
+        """The queue or subscription `name`. Raises `NotFoundError`; `UsageError` for a topic."""
+        if name in self.topic_names():
+            raise UsageError(
+                f"{name!r} is a topic", hint=f"name one of its subscriptions: {name}@SUBSCRIPTION"
+            )
+        if "@" not in name and name not in self.queue_names():
+            raise NotFoundError(
+                f"there is no queue {name!r}",
+                hint=f"holdfast queues list; a new one is made by: holdfast queues put {name} BODY",
+            )
+        return self.queue(name)
+
+    def queue_rows(self) -> list[dict[str, Any]]:
+        """Every queue, topic and subscription with what is in it, as plain data."""
+        from holdfast.queues.overview import queue_row, topic_rows
+
+        rows = [queue_row(self.queue(name)) for name in self.queue_names()]
+        for name in self.topic_names():
+            rows += topic_rows(self.topic(name))
+        return rows
 
     def topic(self, name: str, **options: Any) -> "Topic":
         """The topic `name`, made if missing; `options` are those of `holdfast.queues.Topic`."""

@@ -1,7 +1,7 @@
 """``holdfast backup``: snapshots of the workspace."""
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
@@ -15,10 +15,6 @@ from holdfast.cli.backup_options import AT
 from holdfast.cli.backup_upkeep import forget, prune, repair
 from holdfast.cli.terminal import Terminal, command, readable_size
 from holdfast.errors import HoldfastError
-
-if TYPE_CHECKING:
-    from holdfast.vault.entries import Entry, Header
-    from holdfast.vault.sites import Site
 
 
 @click.group()
@@ -51,13 +47,15 @@ def list_(
     workspace_name: str | None,
 ) -> int:
     """List the backups of all destinations, oldest first."""
+    from holdfast.vault.listing import backups_of
+
     workspace = terminal.open()
     sites = workspace.sites if at is None else [workspace.site(at)]
     rows: list[dict[str, Any]] = []
     failed = False
     for site in sites:
         try:
-            found = _listed(site)
+            found = backups_of(site)
         except HoldfastError as error:
             if len(sites) == 1:
                 raise
@@ -88,6 +86,8 @@ def list_(
 @AT
 def show(terminal: Terminal, snapshot: str, at: str | None) -> None:
     """Show what is in a snapshot: `latest`, or the first digits of its id."""
+    from holdfast.vault.listing import entry_document
+
     vault = terminal.open().vault_at(at)
     identity = vault.resolve(snapshot)
     header, entries = vault.read(identity)
@@ -96,7 +96,7 @@ def show(terminal: Terminal, snapshot: str, at: str | None) -> None:
         "id": identity,
         "header": msgspec.to_builtins(header),
         "proof": msgspec.to_builtins(proof),
-        "entries": [_shown(entry, header) for entry in entries],
+        "entries": [entry_document(entry, header) for entry in entries],
     }
 
     def text() -> str:
@@ -149,27 +149,6 @@ def verify(terminal: Terminal, snapshot: str | None, full: bool, at: str | None)
     return 0 if report.healthy else 1
 
 
-def _listed(site: "Site") -> list[dict[str, Any]]:
-    """What a destination holds; nothing before the first backup."""
-    from holdfast.errors import NotFoundError
-    from holdfast.vault import Vault
-    from holdfast.vault.naming import kept_backups
-
-    about = {"destination": site.name, "kind": site.destination.kind}
-    if site.destination.kind != "snapshot":
-        if site.is_absent():
-            site.prepare_folder()  # says why
-        return [
-            {**about, "id": path.name, "path": str(path), "startedAt": moment.isoformat()}
-            for path, moment in kept_backups(site.folder, site.destination.kind)
-        ]
-    try:
-        vault = Vault(site.open())
-    except NotFoundError:
-        return []
-    return [{**msgspec.to_builtins(info), **about} for info in vault.snapshots()]
-
-
 def _matches(
     row: dict[str, Any], tag: str | None, host: str | None, workspace_name: str | None
 ) -> bool:
@@ -216,14 +195,3 @@ def _remade(entry: dict[str, Any]) -> str:
     if command is None:
         return "  (left out by your rules)"
     return f"  (made again by: {command})" if command else "  (made again by itself)"
-
-
-def _shown(entry: "Entry", header: "Header") -> dict[str, Any]:
-    from holdfast.vault.coverage import shown
-    from holdfast.vault.entries import printable
-
-    document: dict[str, Any] = msgspec.to_builtins(entry)
-    document["path"] = shown(entry, header.roots)
-    if entry.target is not None:
-        document["target"] = printable(entry.target)
-    return document

@@ -62,7 +62,7 @@ def create(
         raise outcomes[0].error
     for outcome in outcomes:
         _note(terminal, outcome, several=len(outcomes) > 1)
-    documents = [_document(outcome) for outcome in outcomes]
+    documents = [outcome.as_dict() for outcome in outcomes]
     healthy = all(outcome.healthy for outcome in outcomes)
     terminal.emit(
         documents[0] if len(documents) == 1 else {"healthy": healthy, "destinations": documents},
@@ -96,15 +96,6 @@ def _note(terminal: Terminal, outcome: "Outcome", *, several: bool) -> None:
 def _problems(report: "Report") -> Any:
     snapshot = getattr(report, "snapshot", None)
     return report.problems if snapshot is None else snapshot.problems  # type: ignore[union-attr]
-
-
-def _document(outcome: "Outcome") -> dict[str, Any]:
-    about = {"destination": outcome.name, "kind": outcome.kind, "folder": str(outcome.folder)}
-    if outcome.error is not None:
-        return {"healthy": False, **about, "error": outcome.error.as_dict()}
-    if outcome.kind == "snapshot":
-        about["vault"] = str(outcome.folder)
-    return {"healthy": outcome.healthy, **about, **msgspec.to_builtins(outcome.report)}
 
 
 def _line(outcome: "Outcome", *, several: bool) -> str:

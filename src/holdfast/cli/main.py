@@ -30,6 +30,7 @@ COMMANDS = {
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "recover": ("holdfast.cli.recover", "Everything back: files, dependencies, services."),
     "undo": ("holdfast.cli.undo", "What a command or an agent's tool destroyed comes back."),
+    "mcp": ("holdfast.cli.mcp", "The MCP server for Claude and other agents; install it there."),
     "guard": ("holdfast.cli.guard", "Undo points before an agent's tool runs: install, status."),
     "schedule": ("holdfast.cli.schedule", "Jobs by the clock and on change; the watcher."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),

@@ -1,8 +1,5 @@
 """The commands of ``holdfast queues`` about topics: subscribe, replay, retain, unsubscribe."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import click
 import msgspec
 
@@ -22,25 +19,6 @@ def add_topic_commands(queues: click.Group) -> None:
     _add_replay(queues)
     _add_retain(queues)
     _add_unsubscribe(queues)
-
-
-def topic_rows(topic: Topic) -> Iterator[dict[str, Any]]:
-    """The rows of ``queues list`` for a topic and each of its subscriptions."""
-    first, last = topic.bounds()
-    retain = msgspec.to_builtins(topic.retain)
-    yield {
-        "queue": topic.name,
-        "kind": "topic",
-        "ready": last - first + 1,
-        "first": first,
-        "last": last,
-        "retain": retain,
-    }
-    for status in topic.subscriptions():
-        with topic.subscription(status.name) as one:
-            stats = msgspec.to_builtins(one.stats())
-        place = {"position": status.position, "lag": status.lag}
-        yield {"queue": f"{topic.name}@{status.name}", "kind": "subscription", **stats, **place}
 
 
 def _add_subscribe(queues: click.Group) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 import click
 import msgspec
 
-from holdfast.cli.queue_topics import add_topic_commands, topic_rows
+from holdfast.cli.queue_topics import add_topic_commands
 from holdfast.cli.terminal import Terminal, command
 from holdfast.durable.journal import JournalWriter
 from holdfast.durable.points import note_queue
 from holdfast.durable.quarantine import QuarantineEntry
-from holdfast.errors import NotFoundError, UsageError
+from holdfast.errors import UsageError
 from holdfast.facade import Workspace
 from holdfast.queues import Message, Queue
 
@@ -31,13 +31,8 @@ def list_(terminal: Terminal) -> None:
 
     The lag of a subscription is how many messages it has not done with.
     """
-    rows = []
-    workspace = terminal.open()
-    for name in workspace.queue_names():
-        with workspace.queue(name) as queue:
-            rows.append({"queue": name, "kind": "queue", **msgspec.to_builtins(queue.stats())})
-    for name in workspace.topic_names():
-        rows += topic_rows(workspace.topic(name))
+    with terminal.open() as workspace:
+        rows = workspace.queue_rows()
     columns = ("queue", "kind", "ready", "delayed", "leased", "dead", "paused", "oldestAge", "lag")
     headings = (
         *("Queue", "Kind", "Ready", "Delayed", "Leased", "Dead", "Paused", "Oldest (s)", "Lag"),
@@ -113,7 +108,7 @@ def put(
 @click.option("--ack", is_flag=True, help="Acknowledge them at once.")
 def take(terminal: Terminal, queue_name: str, limit: int, lease: float, ack: bool) -> None:
     """Take messages; acknowledge each with its receipt before its lease runs out."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         taken = queue.take(limit, lease=lease)
         rows = [message.as_dict() for message in taken]
         if ack:
@@ -130,7 +125,7 @@ def take(terminal: Terminal, queue_name: str, limit: int, lease: float, ack: boo
 @click.argument("receipt")
 def ack(terminal: Terminal, queue_name: str, receipt: str) -> None:
     """Acknowledge a message: its work is done, it is forgotten."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         queue.ack(receipt)
     terminal.emit({"queue": queue_name, "acknowledged": receipt}, "Acknowledged.")
 
@@ -148,7 +143,7 @@ def nack(
     terminal: Terminal, queue_name: str, receipt: str, delay: float, reason: str | None
 ) -> None:
     """Give a message back; after its last attempt it is a dead letter."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         queue.nack(receipt, delay=delay, reason=reason)
     terminal.emit({"queue": queue_name, "givenBack": receipt}, "Given back.")
 
@@ -158,7 +153,7 @@ def nack(
 @click.option("--max", "limit", type=click.IntRange(1), default=10, help="How many at most.")
 def peek(terminal: Terminal, queue_name: str, limit: int) -> None:
     """Show the next messages without taking them."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         _show(terminal, [message.as_dict() for message in queue.peek(limit)], _COLUMNS)
 
 
@@ -167,7 +162,7 @@ def peek(terminal: Terminal, queue_name: str, limit: int) -> None:
 @click.option("--max", "limit", type=click.IntRange(1), default=100, help="How many at most.")
 def dead(terminal: Terminal, queue_name: str, limit: int) -> None:
     """Show the dead letters and why they died."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         _show(terminal, [message.as_dict() for message in queue.dead(limit)], _COLUMNS)
 
 
@@ -180,7 +175,7 @@ def dead(terminal: Terminal, queue_name: str, limit: int) -> None:
 @click.argument("ids", metavar="[ID]...", nargs=-1)
 def requeue(terminal: Terminal, queue_name: str, ids: tuple[str, ...]) -> None:
     """Make dead letters ready again: all of them, or those named."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         count = queue.requeue_dead(ids or None)
     terminal.emit({"queue": queue_name, "requeued": count}, f"{count} message(s) ready again.")
 
@@ -192,7 +187,7 @@ def requeue(terminal: Terminal, queue_name: str, ids: tuple[str, ...]) -> None:
 @click.option("--off", is_flag=True, help="Go on giving messages out.")
 def pause(terminal: Terminal, queue_name: str, off: bool) -> None:
     """Give out no messages, in any process, until --off."""
-    with _existing(terminal, queue_name) as queue:
+    with terminal.open().existing_queue(queue_name) as queue:
         (queue.resume if off else queue.pause)()
     terminal.emit({"queue": queue_name, "paused": not off}, "Resumed." if off else "Paused.")
 
@@ -204,7 +199,7 @@ def pause(terminal: Terminal, queue_name: str, off: bool) -> None:
 def purge(terminal: Terminal, queue_name: str, dry_run: bool, yes: bool) -> None:
     """Empty a queue. Its messages go to quarantine as JSON Lines; `undo` puts them again."""
     workspace = terminal.open()
-    with _existing(terminal, queue_name) as queue:
+    with workspace.existing_queue(queue_name) as queue:
         stats = queue.stats()
         count = stats.ready + stats.delayed + stats.leased + stats.dead
         facts: dict[str, Any] = {"queue": queue_name, "dryRun": dry_run, "messages": count}
@@ -248,20 +243,6 @@ def _parse(text: str) -> Any:
         raise UsageError(
             f"the body is no JSON: {error}", hint="a text needs quotes of its own: '\"bees\"'"
         ) from error
-
-
-def _existing(terminal: Terminal, name: str) -> Queue:
-    workspace = terminal.open()
-    if name in workspace.topic_names():
-        raise UsageError(
-            f"{name!r} is a topic", hint=f"name one of its subscriptions: {name}@SUBSCRIPTION"
-        )
-    if "@" not in name and name not in workspace.queue_names():
-        raise NotFoundError(
-            f"there is no queue {name!r}",
-            hint=f"holdfast queues list; a new one is made by: holdfast queues put {name} BODY",
-        )
-    return workspace.queue(name)
 
 
 def _show(terminal: Terminal, rows: list[dict[str, Any]], columns: dict[str, str]) -> None:

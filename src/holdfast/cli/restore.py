@@ -115,13 +115,10 @@ def _restore(
     yes: bool,
 ) -> int:
     from holdfast.cli.progress import Bar
-    from holdfast.recovery.journals import make_way
+    from holdfast.recovery.paths import restore_paths
 
-    target = (to if to is not None else workspace.layout.root).absolute()
-    home = workspace.layout.home
-    paths = tuple(_named(path, home) for path in paths)
     if dry_run:
-        plan = vault.restore(identity, paths, to=target, home=home, dry_run=True)
+        plan = restore_paths(workspace, vault, identity, paths, to=to, dry_run=True)
         terminal.emit(_document(plan), lambda: plan_text(plan))
         return 0 if plan.healthy else 1
     bar = Bar("Restore", terminal)
@@ -129,25 +126,17 @@ def _restore(
 
         def ask(plan: "RestoreReport") -> None:
             ask_to_replace(terminal, plan, yes=yes)
-            if target == workspace.layout.root:
-                make_way(vault, target, plan, workspace.quarantine)
             stack.enter_context(bar)
 
-        report = vault.restore(
-            identity,
-            paths,
-            to=target,
-            home=home,
-            quarantine=workspace.quarantine,
-            consent=ask,
-            progress=bar.update,
+        report = restore_paths(
+            workspace, vault, identity, paths, to=to, consent=ask, progress=bar.update
         )
     for problem in report.problems:
         terminal.note(f"not restored: {problem.path}: {problem.reason}")
     kept = "; what was there is in quarantine" if report.quarantined else ""
     terminal.emit(
         _document(report),
-        f"Restored to {target}: {report.created} created, {report.replaced} replaced, "
+        f"Restored to {report.target}: {report.created} created, {report.replaced} replaced, "
         f"{report.unchanged} unchanged{kept}",
     )
     return 0 if report.healthy else 1
@@ -161,13 +150,6 @@ def ask_to_replace(terminal: Terminal, plan: "RestoreReport", *, yes: bool) -> N
     question = f"Replace {plan.replaced} files in {plan.target} ({newer} newer than the snapshot)?"
     terminal.note(plan_text(plan, only_replaced=True))
     terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
-
-
-def _named(path: str, home: Path) -> str:
-    """A file of the home that the shell spelled out, in the way that snapshots name it."""
-    if not Path(path).is_absolute() or not Path(path).is_relative_to(home):
-        return path
-    return f"~/{Path(path).relative_to(home).as_posix()}".removesuffix("/.")
 
 
 def _document(report: "RestoreReport") -> dict[str, object]:

@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 from holdfast.errors import HoldfastError
 from holdfast.vault.create import Order, take_snapshot
@@ -25,6 +28,15 @@ class Outcome:
     @property
     def healthy(self) -> bool:
         return self.report is not None and self.report.healthy
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as plain data, ready for JSON."""
+        about = {"destination": self.name, "kind": self.kind, "folder": str(self.folder)}
+        if self.error is not None:
+            return {"healthy": False, **about, "error": self.error.as_dict()}
+        if self.kind == "snapshot":
+            about["vault"] = str(self.folder)
+        return {"healthy": self.healthy, **about, **msgspec.to_builtins(self.report)}
 
 
 def back_up(sites: Sequence[Site], order: Order) -> list[Outcome]:

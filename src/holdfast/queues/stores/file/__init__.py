@@ -43,6 +43,8 @@ LEDGER_BYTES = 2 << 20
 
 _text = msgspec.json.encode
 
+_NOBODY = -1  # no process has the files open
+
 
 class QueueDocument(msgspec.Struct, frozen=True, rename="camel"):
     """``queue.json``: the id that every receipt of the queue carries."""
@@ -280,15 +282,8 @@ class FileQueueStore:
         ledger.sync(position)
         return True
 
-    def close(self) -> None:
-        """Close the files. Those opened by a parent process are the parent's."""
-        if self._process == os.getpid():
-            self._writer.close()
-            self._reader.close()
-            self._ledger.close()
-
     def _open(self) -> None:
-        self._process = os.getpid()
+        self._process: int = os.getpid()
         make_folder(self.folder)
         self._id = _identity(self.folder)
         segment_bytes, ledger_bytes = self._limits
@@ -306,6 +301,17 @@ class FileQueueStore:
     def _open_writer(self, cursor: Cursor) -> None:
         if not self._writer.is_open:
             self._writer.open(cursor)
+
+    def close(self) -> None:
+        """Close the files. Those opened by a parent process are the parent's.
+
+        Closing twice does nothing; a call after it opens them again.
+        """
+        if self._process == os.getpid():
+            self._process = _NOBODY
+            self._writer.close()
+            self._reader.close()
+            self._ledger.close()
 
     def _after_fork(self) -> None:
         """A forked child shares its parent's descriptors, and so its locks: it opens its own."""

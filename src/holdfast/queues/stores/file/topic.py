@@ -47,6 +47,8 @@ _NOWHERE = Cursor(0, 0, -1)
 
 _encode = msgspec.json.encode
 
+_NOBODY = -1  # no process has the files open
+
 
 class TopicDocument(msgspec.Struct, frozen=True, rename="camel"):
     """``topic.json``."""
@@ -232,14 +234,8 @@ class FileTopicStore:
             raise no_subscription(name)
         return FileSubscriptionStore(self._folder_of(name), **self._options)
 
-    def close(self) -> None:
-        """Close the files. Those opened by a parent process are the parent's."""
-        if self._process == os.getpid():
-            self._writer.close()
-            self._reader.close()
-
     def _open(self) -> None:
-        self._process = os.getpid()
+        self._process: int = os.getpid()
         self._writer = self._open_writer(Cursor(1, 0, 0))
         fed = max(self.cursors().values(), default=0)
         if self._writer.last_number() < fed:
@@ -263,6 +259,16 @@ class FileTopicStore:
         )
         writer.open(cursor)
         return writer
+
+    def close(self) -> None:
+        """Close the files. Those opened by a parent process are the parent's.
+
+        Closing twice does nothing; a call after it opens them again.
+        """
+        if self._process == os.getpid():
+            self._process = _NOBODY
+            self._writer.close()
+            self._reader.close()
 
     def _after_fork(self) -> None:
         """A forked child shares its parent's descriptors, and so its locks: it opens its own."""
