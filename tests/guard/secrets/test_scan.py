@@ -3,14 +3,13 @@
 import gzip
 import json
 import random
-import subprocess
 from pathlib import Path
 
-import pytest
 import zstandard
 
 from holdfast.facade import Workspace
-from tests.conftest import Runner, require_program
+from tests.conftest import Runner
+from tests.guard.secrets.conftest import Git
 from tests.secrets.test_corpus import SHAPES, secret_of
 
 CORPUS = {kind: secret_of(shape, random.Random(kind)) for kind, shape in SHAPES.items()}
@@ -116,32 +115,6 @@ def test_a_baseline_that_cannot_be_read_is_an_error_and_one_of_elsewhere_is_told
     assert holdfast("secrets", "scan", "--accept", cwd=layout.root).returncode == 1
     (layout.configs / "secrets-baseline.json").write_text("{", encoding="utf-8")
     assert holdfast("secrets", "scan", cwd=layout.root).returncode == 3
-
-
-@pytest.fixture
-def git(workspace: Workspace) -> "Git":
-    require_program("git")
-    made = Git(workspace.layout.root)
-    made("init", "-q", "-b", "main")
-    made("config", "user.name", "Ann")
-    made("config", "user.email", "ann@example.org")
-    return made
-
-
-class Git:
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["git", *arguments],
-            cwd=self.root,
-            check=check,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=60,
-        )
 
 
 def test_what_is_staged_counts_not_what_lies_in_the_file(

@@ -1,11 +1,10 @@
 """A value as it may stand in a file: plain, in JSON, in a URL, in base64."""
 
 import base64
+import json
 import re
 from collections.abc import Iterable
 from urllib.parse import quote
-
-import msgspec
 
 from holdfast.errors import UsageError
 
@@ -19,8 +18,9 @@ class Needle:
         if len(value) < SHORTEST:
             raise UsageError(f"a value of fewer than {SHORTEST} characters is found everywhere")
         plain = value.encode("utf-8", "surrogateescape")
-        json = msgspec.json.encode(value.encode("utf-8", "backslashreplace").decode())[1:-1]
-        forms = {plain, json, quote(plain, safe="").encode(), *_in_base64(plain)}
+        in_json = {json.dumps(value, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
+        forms = {plain, quote(plain, safe="").encode(), *_in_base64(plain)}
+        forms |= {text.encode("utf-8", "surrogateescape") for text in in_json}
         ordered = sorted(forms, key=len, reverse=True)
         self._longest = len(ordered[0])
         self._pattern = re.compile(b"|".join(map(re.escape, ordered)))
