@@ -28,6 +28,7 @@ TINY: dict[str, dict[str, Any]] = {
     "logs": {"count": 50},
     "snapshots": {"divided_by": 1_000},
     "guard": {"files": 50},
+    "secrets": {"count": 30},
 }
 
 
