@@ -17,6 +17,7 @@ from benchmarks.suites import (
     logs,
     queues,
     registry,
+    secrets,
     servers,
     snapshots,
     startup,
@@ -34,6 +35,7 @@ SUITES: dict[str, Suite] = {
     "logs": logs.cases,
     "snapshots": snapshots.cases,
     "guard": guard.cases,
+    "secrets": secrets.cases,
 }
 
 

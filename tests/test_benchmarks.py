@@ -29,6 +29,7 @@ TINY: dict[str, dict[str, Any]] = {
     "snapshots": {"divided_by": 1_000},
     "guard": {"files": 50},
     "servers": {"servers": 2},
+    "secrets": {"count": 30},
 }
 
 

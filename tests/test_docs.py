@@ -260,6 +260,21 @@ def test_the_mcp_server_is_installed_as_the_page_says(tmp_path: Path) -> None:
         assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
 
 
+@POSIX_SHELL
+def test_a_secret_is_moved_as_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_program("sha256sum")
+    monkeypatch.setenv("HOLDFAST_KEYRING", "file")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    said = _in_a_workspace(tmp_path, examples("docs/howto-secrets.md")["secrets"])
+    assert ".env:1: GitHub token ghp_… (40 characters)" in said
+    assert "GITHUB_TOKEN=${GITHUB_TOKEN}" in said
+    assert "its length is 40" in said
+    assert "calling with •••• (40 characters)" in said
+    assert ".holdfast/points/" in said
+
+
 def _in_a_workspace(home: Path, commands: str) -> str:
     """What the commands say in a new workspace."""
     root = create(home / "development", home=home).layout.root

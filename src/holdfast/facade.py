@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from holdfast.logs import Logger
     from holdfast.queues import Message, Queue, Topic
     from holdfast.registry import AgentRegistry, ServerRegistry
+    from holdfast.secrets.store import SecretStore
     from holdfast.vault import SnapshotReport, Vault
     from holdfast.vault.backing import Outcome
     from holdfast.vault.sites import Site
@@ -318,6 +319,13 @@ class Workspace:
         from holdfast.durable.quarantine import Quarantine
 
         return Quarantine(self.layout.quarantine)
+
+    @cached_property
+    def secrets(self) -> "SecretStore":
+        """The secrets that ``${secret:NAME}`` refers to, in the keyring or encrypted."""
+        from holdfast.secrets.store import SecretStore, default_identity
+
+        return SecretStore(self.layout.secrets, self.layout.id, default_identity())
 
     @property
     def points(self) -> "PointLog":

@@ -128,6 +128,22 @@ class GuestFile:
         parse_object(content, self.path)
         return self._write(lambda before: Edit(self.path, before, content, ()), keep)
 
+    def rewrite(self, change: Callable[[bytes], bytes]) -> Edit:
+        """Change the bytes of the file by `change`, whose answer must be readable itself.
+
+        Locks, checks and raises as `edit` does; `NotFoundError` when there is none.
+        """
+
+        def plan(before: bytes | None) -> Edit:
+            if before is None:
+                raise NotFoundError("no such file", path=self.path)
+            parse_object(before, self.path)
+            after = change(before)
+            parse_object(after, self.path)
+            return Edit(self.path, before, after, ())
+
+        return self._write(plan, None)
+
     def _write(self, plan: Callable[[bytes | None], Edit], keep: Keep | None) -> Edit:
         for _ in range(_ATTEMPTS - 1):
             with suppress(ConflictError):

@@ -10,6 +10,7 @@ from holdfast.cli.terminal import Terminal, command
 if TYPE_CHECKING:
     from holdfast.claude.guest_file import Edit
     from holdfast.guard.installation import GuardStatus, Scope
+    from holdfast.guard.secrets.git_hook import GitHook
 
 _SCOPE = click.option(
     "--scope",
@@ -17,6 +18,9 @@ _SCOPE = click.option(
     default="home",
     show_default=True,
     help="Claude Code's settings of the home (every project) or of the workspace.",
+)
+_GIT = click.option(
+    "--git", is_flag=True, help="Git's pre-commit hook instead: no commit with a secret in it."
 )
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would change, change nothing.")
 
@@ -29,11 +33,16 @@ def guard() -> None:
 @command(
     guard,
     "install",
-    examples=["holdfast guard install --dry-run", "holdfast guard install --scope workspace"],
+    examples=[
+        "holdfast guard install --dry-run",
+        "holdfast guard install --scope workspace",
+        "holdfast guard install --git",
+    ],
 )
 @_SCOPE
+@_GIT
 @_DRY_RUN
-def install(terminal: Terminal, scope: "Scope", dry_run: bool) -> None:
+def install(terminal: Terminal, scope: "Scope", git: bool, dry_run: bool) -> None:
     """Set hooks in Claude Code's settings, and take the first snapshot.
 
     Before a shell command runs, the workspace is in a snapshot; before a file is written or edited,
@@ -42,8 +51,12 @@ def install(terminal: Terminal, scope: "Scope", dry_run: bool) -> None:
     """
     from holdfast.guard.installation import install as change
     from holdfast.guard.recording import first_snapshot
+    from holdfast.guard.secrets.git_hook import install_git_hook
 
     workspace = terminal.open()
+    if git:
+        _emit_hook(terminal, install_git_hook(workspace.layout, dry_run=dry_run), dry_run)
+        return
     edit = change(workspace, scope, dry_run=dry_run)
     if not dry_run:
         first_snapshot(workspace)
@@ -52,11 +65,17 @@ def install(terminal: Terminal, scope: "Scope", dry_run: bool) -> None:
 
 @command(guard, "uninstall", examples=["holdfast guard uninstall"])
 @_SCOPE
+@_GIT
 @_DRY_RUN
-def uninstall(terminal: Terminal, scope: "Scope", dry_run: bool) -> None:
+def uninstall(terminal: Terminal, scope: "Scope", git: bool, dry_run: bool) -> None:
     """Take the hooks out of Claude Code's settings; the points stay."""
     from holdfast.guard.installation import uninstall as change
+    from holdfast.guard.secrets.git_hook import uninstall_git_hook
 
+    if git:
+        hook = uninstall_git_hook(terminal.open().layout, dry_run=dry_run)
+        _emit_hook(terminal, hook, dry_run)
+        return
     _emit(terminal, change(terminal.open(), scope, dry_run=dry_run), "taken out", dry_run)
 
 
@@ -80,6 +99,17 @@ def _emit(terminal: Terminal, edit: "Edit", done: str, dry_run: bool) -> None:
     lines = [f"{each.kind:<8} {'.'.join(each.keys)}" for each in edit.differences]
     state = ("would be " if dry_run else "") + done if edit.changed else "nothing to change"
     terminal.emit(document, "\n".join([*lines, f"{edit.path}: {state}"]))
+
+
+def _emit_hook(terminal: Terminal, hook: "GitHook", dry_run: bool) -> None:
+    if not hook.changed:
+        state = "nothing to change"
+    else:
+        done = "installed" if hook.installed else "taken out"
+        state = f"would be {done}" if dry_run else done
+    first = f"; it runs {hook.runs_first} first" if hook.runs_first else ""
+    document = {"dryRun": dry_run, **msgspec.to_builtins(hook)}
+    terminal.emit(document, f"{hook.path}: {state}{first}")
 
 
 def _status_text(found: "GuardStatus") -> str:

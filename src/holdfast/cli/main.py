@@ -32,6 +32,7 @@ COMMANDS = {
     "undo": ("holdfast.cli.undo", "What a command or an agent's tool destroyed comes back."),
     "mcp": ("holdfast.cli.mcp", "The MCP server for Claude and other agents; install it there."),
     "guard": ("holdfast.cli.guard", "Undo points before an agent's tool runs: install, status."),
+    "secrets": ("holdfast.cli.secrets", "Secrets: scan, move to the keyring, mask, trace a leak."),
     "schedule": ("holdfast.cli.schedule", "Jobs by the clock and on change; the watcher."),
     "history": ("holdfast.cli.history", "Daily work as git commits: save, log, restore."),
     "clean": ("holdfast.cli.clean", "What can be made again goes to quarantine."),

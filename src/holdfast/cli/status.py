@@ -3,17 +3,25 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import click
+
 from holdfast.cli.backup_destinations import rule_text
 from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.upkeep.protection import Protection
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
 
 _HEADINGS = ("STORE", "ENGINE", "SIZE", "HOLDS", "HEALTH", "BACKED UP", "PROVEN")
 
 
-@command(None, "status", examples=["holdfast status", "holdfast status --json | jq .next"])
-def status(terminal: Terminal) -> int:
+@command(
+    None,
+    "status",
+    examples=["holdfast status", "holdfast status --json | jq .next", "holdfast status --fix"],
+)
+@click.option("--fix", is_flag=True, help="Close to others what is for the owner only.")
+def status(terminal: Terminal, fix: bool) -> int:
     """Show each store, its engine, size and health, what is unprotected, and what to do next."""
-    found = workspace_status(terminal.open())
+    found = workspace_status(terminal.open(), fix=fix)
     terminal.emit(found, lambda: _as_text(found))
     return 0 if found.healthy else 1
 
@@ -25,11 +33,29 @@ def _as_text(found: Status) -> str:
         if store.problem:
             lines += ["", f"{store.name}: {store.problem}"]
     lines += ["", rule_text(found.rule)]
-    for title, items in (("Unprotected", found.unprotected), ("Next", found.next)):
+    sections = (
+        ("Unprotected", found.unprotected),
+        ("Fixed", found.fixed),
+        ("Open to others", list(_open_to_others(found.protection))),
+        ("Next", found.next),
+    )
+    for title, items in sections:
         if items:
             lines += ["", f"{title}:", *(f"  {item}" for item in items)]
     lines += ["", "Schedule:", *(f"  {line}" for line in _schedule(found))]
     return "\n".join(lines)
+
+
+def _open_to_others(found: Protection) -> Iterator[str]:
+    yield from (f"{each.path} ({each.now}, not {each.wanted})" for each in found.too_open)
+    if found.git.missing:
+        yield f"not in .gitignore: {', '.join(found.git.missing)}"
+    yield from (f"git tracks it: {name} (git rm --cached {name})" for name in found.git.tracked)
+    if found.problem:
+        yield found.problem
+    if found.disk.state != "on":
+        reason = f" ({found.disk.reason})" if found.disk.reason else ""
+        yield f"disk encryption, {found.disk.means}: {found.disk.state}{reason}"
 
 
 def _schedule(found: Status) -> Iterator[str]:

@@ -21,8 +21,13 @@ def _rule(kind: str, marks: str, pattern: str) -> Rule:
 
 
 def _prefixed(kind: str, prefix: str, rest: str) -> Rule:
-    """Tokens that begin with `prefix`, then `rest`, and are no part of a longer word."""
-    return _rule(kind, prefix, rf"(?<![A-Za-z0-9_-])({re.escape(prefix)}{rest})(?![A-Za-z0-9_-])")
+    """Tokens that begin with `prefix`, then `rest`, and are no part of a longer word.
+
+    What must not be before the prefix is asked behind it: so the search leaps
+    from prefix to prefix.
+    """
+    begin = re.escape(prefix)
+    return _rule(kind, prefix, rf"({begin}(?<![A-Za-z0-9_-]{begin}){rest})(?![A-Za-z0-9_-])")
 
 
 _KEY_HEADER = "-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----"
@@ -69,7 +74,7 @@ KNOWN = (
     _rule(
         "Discord token",
         ".",
-        r"(?<![\w.-])([MNO][A-Za-z\d_-]{23,25}\.[A-Za-z\d_-]{6}\.[A-Za-z\d_-]{27,38})(?![\w.-])",
+        r"([MNO](?<![\w.-].)[A-Za-z\d_-]{23,25}\.[A-Za-z\d_-]{6}\.[A-Za-z\d_-]{27,38})(?![\w.-])",
     ),
     _rule(
         "Discord webhook",
@@ -77,9 +82,9 @@ KNOWN = (
         r"(discord(?:app)?\.com/api/webhooks/\d{17,20}/[\w-]{60,})",
     ),
     _rule("Telegram token", ":AA", r"(?<!\d)(\d{8,10}:AA[A-Za-z0-9_-]{33})(?![A-Za-z0-9_-])"),
-    _rule("Twilio key", "SK", r"(?<![A-Za-z0-9])(SK[0-9a-f]{32})(?![A-Za-z0-9])"),
+    _rule("Twilio key", "SK", r"(SK(?<![A-Za-z0-9]SK)[0-9a-f]{32})(?![A-Za-z0-9])"),
     _rule("SendGrid key", "SG.", r"\b(SG\.[\w-]{22}\.[\w-]{43})"),
-    _rule("Mailgun key", "key-", r"(?<![A-Za-z0-9])(key-[0-9a-f]{32})(?![A-Za-z0-9])"),
+    _rule("Mailgun key", "key-", r"(key-(?<![A-Za-z0-9]key-)[0-9a-f]{32})(?![A-Za-z0-9])"),
     _rule("Mailchimp key", "-us", r"(?<![A-Za-z0-9])([0-9a-f]{32}-us\d{1,2})(?![A-Za-z0-9])"),
     _rule("Stripe key", "k_live_ whsec_", r"\b([sr]k_live_[A-Za-z0-9]{20,}|whsec_[\w+/=]{32,})"),
     _rule("Square token", "sq0atp- sq0csp-", r"\b(sq0(?:atp|csp)-[\w-]{22,})"),

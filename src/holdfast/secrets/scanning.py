@@ -10,8 +10,10 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple, cast
 
 from holdfast.durable.names import long_path
 from holdfast.secrets.kinds import GUESSED, KNOWN
@@ -35,6 +37,7 @@ class Secret(NamedTuple):
         return f"{known}… ({len(self.value)} characters)"
 
 
+_COMPRESSED = (".gz", ".zst")
 _SETTINGS_FILES = {
     ".cfg",
     ".conf",
@@ -46,9 +49,11 @@ _SETTINGS_FILES = {
     ".yaml",
     ".yml",
 }
+# Looked for in lower case: a pattern that ignores case is much slower.
+_TELLING = (b"pass", b"secret", b"token", b"key", b"credential")
 _ASSIGNED = re.compile(
-    rb"(?im)(?<![\w.-])(?P<name>[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key"
-    rb"|access[_-]?key|private[_-]?key|credentials?))[\"']?[ \t]*[:=][ \t]*"
+    rb"(?P<name>passw(?:or)?d|passphrase|secret|token|(?:api|access|private)[_-]?key|credentials?)"
+    rb"[\"']?[ \t]*[:=][ \t]*"
     rb"(?:\"([^\"\n]{8,512})\"|'([^'\n]{8,512})'|([^\s\"'#,;{}\[\]]{8,512}))"
 )
 _ENV_LINE = re.compile(rb"(?m)^[ \t]*(?:export[ \t]+)?\w+[ \t]*=[ \t]*[\"']?([^\s\"'#]{20,512})")
@@ -66,16 +71,44 @@ _NOT_SECRET = re.compile(
 def find_secrets(path: Path) -> Iterator[Secret]:
     """The likely secrets in the file `path`, by line; a binary file has none.
 
-    `path` also decides whether it is a settings file. Raises `OSError` when it cannot be read.
+    A compressed one (.zst, .gz) is looked into. `path` also decides whether it is a settings file.
+    Raises `OSError` when it cannot be read.
     """
     before = 0
-    with long_path(path).open("rb") as file:
+    name = path.stem if path.suffix in _COMPRESSED else path.name
+    with opened(path) as file:
         while lines := file.readlines(_BATCH):
             content = b"".join(lines)
             if b"\0" in content[:8192]:
                 return
-            yield from secrets_in(content, path.name, line=before + 1)
+            yield from secrets_in(content, name, line=before + 1)
             before += len(lines)
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """The file's text, unpacked. What is no such archive raises `OSError`."""
+    with long_path(path).open("rb") as file:
+        if path.suffix == ".gz":
+            import gzip
+            import zlib
+
+            try:
+                with gzip.GzipFile(fileobj=file) as unpacked:
+                    yield cast("BinaryIO", unpacked)
+            except (EOFError, zlib.error) as error:
+                raise OSError(f"not a sound gzip file: {error}") from error
+        elif path.suffix == ".zst":
+            import zstandard
+
+            reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
+            try:
+                with BufferedReader(cast("RawIOBase", reader)) as unpacked:
+                    yield cast("BinaryIO", unpacked)
+            except zstandard.ZstdError as error:
+                raise OSError(f"not a sound zstd file: {error}") from error
+        else:
+            yield file
 
 
 def secrets_in(content: bytes, name: str, *, line: int = 1) -> Iterator[Secret]:
@@ -84,7 +117,7 @@ def secrets_in(content: bytes, name: str, *, line: int = 1) -> Iterator[Secret]:
     Of findings that overlap the first one counts.
     """
     seen: set[tuple[int, bytes]] = set()
-    for kind, start, value in sorted(_candidates(content, name), key=lambda found: found[1]):
+    for kind, start, value in sorted(candidates_in(content, name), key=lambda found: found[1]):
         number = content.count(b"\n", 0, start) + 1
         if any(at == number and (value in other or other in value) for at, other in seen):
             continue
@@ -93,7 +126,7 @@ def secrets_in(content: bytes, name: str, *, line: int = 1) -> Iterator[Secret]:
             yield Secret(line + number - 1, kind, value)
 
 
-def _candidates(content: bytes, name: str) -> Iterator[tuple[str, int, bytes]]:
+def candidates_in(content: bytes, name: str) -> Iterator[tuple[str, int, bytes]]:
     """Each likely secret: its kind, where it begins, its bytes."""
     for rule in KNOWN:
         if any(mark in content for mark in rule.marks):
@@ -107,16 +140,19 @@ def _candidates(content: bytes, name: str) -> Iterator[tuple[str, int, bytes]]:
                 if _looks_random(match[1], 2.0 if is_password else 3.5):
                     yield rule.kind, match.start(1), match[1]
     suffix = PurePosixPath(name).suffix.lower()
-    if suffix in _SETTINGS_FILES or _is_env_file(name):
-        yield from _in_settings(content, _is_env_file(name), suffix == ".json")
+    if suffix in _SETTINGS_FILES or is_env_file(name):
+        yield from _in_settings(content, is_env_file(name), suffix == ".json")
 
 
 def _in_settings(content: bytes, is_env: bool, is_json: bool) -> Iterator[tuple[str, int, bytes]]:
-    for match in _ASSIGNED.finditer(content):
-        group = match.lastindex or 1
-        telling = b"pass" in match["name"].lower() or _is_mixed(match[group])
-        if telling and _looks_random(match[group], 2.5):
-            yield "secret setting", match.start(group), match[group]
+    lower = content.lower()
+    if any(mark in lower for mark in _TELLING):
+        for match in _ASSIGNED.finditer(lower):
+            start, end = match.span(match.lastindex or 1)
+            value = content[start:end]
+            telling = match["name"].startswith(b"pass") or _is_mixed(value)
+            if telling and _looks_random(value, 2.5):
+                yield "secret setting", start, value
     if is_env:
         for match in _ENV_LINE.finditer(content):
             if _looks_random(match[1], 3.8) and _is_mixed(match[1]):
@@ -129,7 +165,8 @@ def _in_settings(content: bytes, is_env: bool, is_json: bool) -> Iterator[tuple[
                     yield "random value in the environment", start, match[1]
 
 
-def _is_env_file(name: str) -> bool:
+def is_env_file(name: str) -> bool:
+    """Whether a file of this name holds lines ``NAME=value``."""
     return name == ".env" or name.startswith(".env.") or name.endswith(".env")
 
 

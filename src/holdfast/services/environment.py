@@ -1,14 +1,18 @@
 """The environment a service runs with: this process's, ``configs/environment.json``, its own.
 
 ``${VAR}`` and ``${VAR:-default}`` are replaced by variables, ``${secret:NAME}`` by a secret.
+
+The names of variables that hold a secret are in ``$HOLDFAST_SECRETS``: their values never reach a
+log of the service.
 """
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from holdfast.durable.documents import read_document
 from holdfast.errors import MissingError, NotFoundError, UnreadableError, UsageError
+from holdfast.logs.redaction import ENVIRONMENT as REDACTED
 from holdfast.workspace.layout import ENVIRONMENT_VARIABLE, Layout
 
 Secrets = Callable[[str], str]
@@ -37,11 +41,28 @@ def environment_for(
     Raises `UnreadableError`, `UsageError` for a variable that is not set, `MissingError`.
     """
     environment = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+    secret = list(filter(None, environment.get(REDACTED, "").split(",")))
     for name, text in (*_shared(layout).items(), *further.items()):
         environment[name] = resolve(text, environment, secrets, f"the variable {name}")
+        if refers_to_secret(text, secret):
+            secret.append(name)
+    if secret:
+        environment[REDACTED] = ",".join(dict.fromkeys(secret))
     environment.setdefault("PYTHONUTF8", "1")
     environment.setdefault("PYTHONUNBUFFERED", "1")  # its lines appear in the log as they come
     return {**environment, ENVIRONMENT_VARIABLE: str(layout.root)}
+
+
+def secret_values(environment: Mapping[str, str]) -> list[str]:
+    """The values of the variables that hold secrets, for `holdfast.logs.redact`."""
+    names = environment.get(REDACTED, "").split(",")
+    return [environment[name.strip()] for name in names if name.strip() in environment]
+
+
+def refers_to_secret(text: str, secret: Collection[str]) -> bool:
+    """Whether `text` refers to a secret, or to one of the variables `secret`, which hold some."""
+    found = _REFERENCE.finditer(text)
+    return any(match["secret"] or match["name"] in secret for match in found)
 
 
 def resolve(text: str, environment: Mapping[str, str], secrets: Secrets, what: str) -> str:

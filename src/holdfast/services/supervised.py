@@ -14,10 +14,11 @@ from holdfast.durable.files import remove
 from holdfast.durable.outputs import Output
 from holdfast.errors import HoldfastError, StorageError
 from holdfast.facade import Workspace
+from holdfast.logs import redact
 from holdfast.registry.service_entry import RestartPolicy
 from holdfast.services import processes
 from holdfast.services.declared import Service, command_of
-from holdfast.services.environment import Secrets, environment_for
+from holdfast.services.environment import Secrets, environment_for, secret_values
 from holdfast.services.output import log_lines
 from holdfast.services.readiness import described, is_ready
 from holdfast.services.records import Records, State, Wish
@@ -89,6 +90,7 @@ class Supervised:
             layout = self._workspace.layout
             command = command_of(self._workspace, service)
             environment = environment_for(layout, service.entry.env, self._secrets)
+            redact(secret_values(environment))  # the log of its output is written here
             record.offset = self._output.cut(record.offset, in_use=False)
             record.state, record.reason, record.token = "starting", "", processes.new_token()
             record.since, record.ready_at, record.seen = now, None, False

@@ -12,6 +12,7 @@ from pathlib import Path
 from holdfast.durable.locks import Lock
 from holdfast.errors import BusyError, HoldfastError
 from holdfast.facade import Workspace, open_workspace
+from holdfast.logs import redact
 from holdfast.services.declared import Service, declared_services
 from holdfast.services.environment import Secrets, no_secrets
 from holdfast.services.records import Records, Wish
@@ -153,10 +154,18 @@ def main() -> int:
     """Supervise the workspace given as the only argument."""
     workspace = open_workspace(Path(sys.argv[1]))
     try:
-        Supervisor(workspace).run()
+        _redact_kept(workspace)
+        Supervisor(workspace, workspace.secrets.get).run()
     except BusyError:
         return 0  # another one is at work
     return 0
+
+
+def _redact_kept(workspace: Workspace) -> None:
+    """Keep the secrets out of the logs of services that another supervisor started."""
+    for each in workspace.secrets.list():
+        with suppress(HoldfastError):  # a service that needs it will say so
+            redact([workspace.secrets.get(each.name)])
 
 
 if __name__ == "__main__":

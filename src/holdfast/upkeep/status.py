@@ -14,6 +14,7 @@ from holdfast.engines.urls import parse_url
 from holdfast.errors import HoldfastError, UnreadableError, UsageError
 from holdfast.facade import Workspace
 from holdfast.schedule.overview import Overview, overview
+from holdfast.upkeep.protection import Protection, protect, protection
 from holdfast.vault.reports import Proof
 from holdfast.vault.rule import ThreeTwoOne, evaluate
 from holdfast.vault.sites import SiteState, site_state
@@ -67,6 +68,8 @@ class Status(msgspec.Struct, rename="camel"):
     unprotected: list[str]
     next: list[str]
     schedule: Overview
+    protection: Protection
+    fixed: list[str] = []
 
 
 class _Backups(msgspec.Struct):
@@ -80,12 +83,16 @@ class _Backups(msgspec.Struct):
     proofs: list[Proof] = []
 
 
-def workspace_status(workspace: Workspace) -> Status:
-    """Look at every store of the workspace; nothing is changed.
+def workspace_status(workspace: Workspace, *, fix: bool = False) -> Status:
+    """Look at every store of the workspace; nothing is changed, but with `fix` what is too open.
 
     A store that cannot be read is reported, never an error.
     """
     layout = workspace.layout
+    closed = protection(workspace)
+    fixed = protect(workspace, closed) if fix else []
+    if fixed:
+        closed = protection(workspace)
     backups = _backups(workspace)
     stores = store_statuses(workspace)
     paths = workspace.store_paths()
@@ -105,8 +112,13 @@ def workspace_status(workspace: Workspace) -> Status:
         destinations=states,
         rule=evaluate(layout.root, sites, states),
         unprotected=[*_unprotected(layout, stores, backups), *_missing(states)],
-        next=list(_next_commands(layout, stores, backups)),
+        next=[
+            *_next_commands(layout, stores, backups),
+            *["holdfast status --fix"] * bool(closed.too_open or closed.git.missing),
+        ],
         schedule=schedule,
+        protection=closed,
+        fixed=fixed,
     )
 
 

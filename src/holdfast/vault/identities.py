@@ -4,21 +4,33 @@ Nothing here prints or logs a secret, and no error repeats one.
 """
 
 import os
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from holdfast.durable.files import make_folder, read_bytes, write_atomic
-from holdfast.durable.names import long_path
+from holdfast.durable.files import read_bytes
 from holdfast.errors import ConflictError, MissingError, UnreadableError, UsageError
+from holdfast.secrets.identities import (
+    PREFIX,
+    generate_identity,
+    new_pair,
+    parse_identity,
+    read_identities,
+    secret_lines,
+)
+
+__all__ = [
+    "KeySource",
+    "check_recipient",
+    "generate_identity",
+    "generate_in_keyring",
+    "read_passphrase",
+]
 
 IDENTITY_VARIABLE = "HOLDFAST_IDENTITY"
 PASSPHRASE_VARIABLE = "HOLDFAST_PASSPHRASE"  # noqa: S105
 _KEYRING_SERVICE = "holdfast"
-_SECRET = "AGE-SECRET-KEY-"  # noqa: S105
 
 
 def check_recipient(text: str) -> str:
@@ -30,7 +42,7 @@ def check_recipient(text: str) -> str:
     except pyrage.RecipientError as error:
         hint = "it begins with age1; make one with: holdfast backup key generate"
         # A private key given by mistake must not come back in a message.
-        shown = "this" if text.strip().upper().startswith(_SECRET) else repr(text)
+        shown = "this" if text.strip().upper().startswith(PREFIX) else repr(text)
         raise UsageError(f"{shown} is no age public key: {error}", hint=hint) from error
 
 
@@ -53,9 +65,11 @@ class KeySource:
     def identities(self) -> list[Any]:
         """The private keys found. Raises `UnreadableError` for a file that holds none."""
         if self._identities is None:
-            texts = [_read_identities(path) for path in self._files()]
+            texts = [read_identities(path) for path in self._files()]
             texts += [text for name in self.keyring_names if (text := _from_keyring(name))]
-            self._identities = [_parse(line) for text in texts for line in _secret_lines(text)]
+            self._identities = [
+                parse_identity(line) for text in texts for line in secret_lines(text)
+            ]
         return self._identities
 
     def is_at_hand(self) -> bool:
@@ -94,22 +108,6 @@ def read_passphrase(path: Path) -> str:
     return line[0]
 
 
-def generate_identity(path: Path) -> str:
-    """Make a private key in a file that only its owner can read; returns the public key.
-
-    Raises `ConflictError` when the file is there.
-    """
-    secret, public = _new_pair()
-    make_folder(path.parent, private=True)
-    text = f"# created: {datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}\n# public key: {public}\n{secret}\n"
-    try:
-        write_atomic(path, text.encode(), mode=0o600, exclusive=True)
-    except ConflictError as error:
-        hint = "choose another file; a key that is overwritten opens nothing any more"
-        raise ConflictError("the file exists already", path=path, hint=hint) from error
-    return public
-
-
 def generate_in_keyring(name: str) -> str:
     """Make a private key in the system's keyring; returns the public key.
 
@@ -117,7 +115,7 @@ def generate_in_keyring(name: str) -> str:
     """
     if _from_keyring(name):
         raise ConflictError(f"the keyring has a key {name!r} already")
-    secret, public = _new_pair()
+    secret, public = new_pair()
     import keyring
     from keyring.errors import KeyringError
 
@@ -141,48 +139,3 @@ def _from_keyring(name: str) -> str | None:
 def _no_keyring(error: Exception) -> MissingError:
     hint = "keep the key in a file: holdfast backup key generate --file FILE"
     return MissingError(f"the system's keyring cannot be used: {type(error).__name__}", hint=hint)
-
-
-def _new_pair() -> tuple[str, str]:
-    import pyrage
-
-    identity = pyrage.x25519.Identity.generate()
-    return str(identity), str(identity.to_public())
-
-
-def _read_identities(path: Path) -> str:
-    data = read_bytes(path)
-    if data.startswith(b"age-encryption.org/"):
-        hint = "decrypt it first, with: age -d"
-        raise UnreadableError("the identity file is itself encrypted", path=path, hint=hint)
-    _check_private(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableError("no age identity file: no UTF-8 text", path=path) from error
-    if not _secret_lines(text):
-        hint = "its lines begin with AGE-SECRET-KEY-1; a public key (age1…) opens nothing"
-        raise UnreadableError("no age identity in this file", path=path, hint=hint)
-    return text
-
-
-def _check_private(path: Path) -> None:
-    """A private key that others can read is no secret. Raises `UnreadableError`."""
-    if sys.platform == "win32":
-        return
-    if long_path(path).stat().st_mode & 0o077 and long_path(path).is_file():
-        hint = f"chmod 600 {path}"
-        raise UnreadableError("others may read this private key", path=path, hint=hint)
-
-
-def _secret_lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip().startswith(_SECRET)]
-
-
-def _parse(line: str) -> Any:
-    import pyrage
-
-    try:
-        return pyrage.x25519.Identity.from_str(line)
-    except pyrage.IdentityError as error:
-        raise UnreadableError("a line is no age identity") from error

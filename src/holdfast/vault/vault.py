@@ -3,7 +3,7 @@
 What does the work is imported when it is needed: whoever only lists snapshots waits for none of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from holdfast.vault.reports import (
     Consent,
     Difference,
     DrillReport,
+    Finding,
     FindReport,
     ForgetReport,
     Progress,
@@ -226,6 +227,17 @@ class Vault:
         from holdfast.vault.find import find
 
         return find(self._repository, pattern)
+
+    def find_content(
+        self, holds: "Callable[[Iterable[bytes]], bool]"
+    ) -> "tuple[dict[str, list[str]], list[Finding]]":
+        """The paths whose content, given in pieces, `holds` says yes to, with their snapshots.
+
+        Also what could not be read. Raises `LockedError`, `NewerFormatError`.
+        """
+        from holdfast.vault.content_search import find_content
+
+        return find_content(self._repository, holds)
 
     def forget(
         self,

@@ -115,6 +115,7 @@ def _example_documents() -> dict[str, object]:
 
 
 def _ensure_state(root: Path, home: Path) -> None:
+    make_folder(root / STATE_FOLDER, private=True)
     write_atomic(root / STATE_FOLDER / ".gitignore", b"*\n")
     reserve.lay_by(root)
     marker = Marker(id=str(uuid.uuid4()), name=root.name, home=_relative_home(root, home))

@@ -106,6 +106,10 @@ class Layout:
         return self.state / "schedule"
 
     @property
+    def secrets(self) -> Path:
+        return self.state / "secrets"
+
+    @property
     def locks(self) -> Path:
         return self.state / "locks"
 
