@@ -13,12 +13,13 @@ from holdfast.workspace.creation import create
 from tests.conftest import child_environment, require_program
 
 ROOT = Path(__file__).parent.parent
-_EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
+_EXAMPLE = re.compile(r"<!-- (example|file): ([\w.]+) -->\n```(\w+)\n(.*?)```", re.DOTALL)
 
 
 class Example(NamedTuple):
-    """What stands behind an ``<!-- example: NAME -->``."""
+    """What stands behind an ``<!-- example: NAME -->``, or is saved: ``<!-- file: NAME -->``."""
 
+    kind: str
     language: str
     text: str
 
@@ -26,7 +27,7 @@ class Example(NamedTuple):
 def examples(page: str) -> dict[str, Example]:
     """The marked examples of a page, by name."""
     found = _EXAMPLE.findall((ROOT / page).read_text(encoding="utf-8"))
-    return {name: Example(language, text) for name, language, text in found}
+    return {name: Example(kind, language, text) for kind, name, language, text in found}
 
 
 @dataclass
@@ -55,8 +56,10 @@ class Stage:
         """Run the examples of a page, or those named; what they print is in `said`."""
         chosen = examples(page)
         for name in names or chosen:
-            language, text = chosen[name]
-            if language == "sh":
+            kind, language, text = chosen[name]
+            if kind == "file":
+                (self._folder / name).write_text(text, encoding="utf-8")
+            elif language == "sh":
                 self.said[name] = self.shell(text)
             elif language == "python":
                 self.said[name] = self.python(text)
