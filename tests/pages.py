@@ -82,6 +82,7 @@ class Stage:
         scripts = str(Path(sys.executable).parent)
         own = {
             "HOME": str(self.home),
+            "GIT_CONFIG_GLOBAL": str(self.home / ".gitconfig"),
             "XDG_CONFIG_HOME": str(self.home / "config"),
             "PATH": os.pathsep.join([scripts, os.environ["PATH"]]),
             "HOLDFAST_WORKSPACE": "",

@@ -1,5 +1,6 @@
 """README.md and docs/: examples do what the text says, and links lead on."""
 
+import html
 import json
 import re
 import sys
@@ -53,12 +54,35 @@ def check_backups(stage: Stage) -> None:
 
 
 def check_events(stage: Stage) -> None:
+    assert "deposited" in stage.said["commands"]
+    assert "balances" in stage.said["project"]
     assert stage.said["python"].splitlines() == [
         "{'account-7': 4}",
         "3 {'account-7': 4}",
         "1 {'amount': 5}",
         "3 {'amount': 1}",
     ]
+
+
+def check_disk_space(stage: Stage) -> None:
+    assert "python-cache" in stage.said["clean"]
+    assert not list((stage.root / "agents").rglob("__pycache__"))
+
+
+def a_git_identity(stage: Stage) -> None:
+    stage.make_workspace_with_agents()
+    stage.shell("git config --global user.name Ann")
+    stage.shell("git config --global user.email ann@example.org")
+
+
+def check_history(stage: Stage) -> None:
+    assert "Teach the director to wait" in stage.said["back"]
+    assert "Waits" not in (stage.root / "agents/director-agent.py").read_text(encoding="utf-8")
+
+
+def check_queues(stage: Stage) -> None:
+    assert "19" in stage.said["commands"]
+    assert "orders@billing" in stage.said["commands"]
 
 
 def a_watching_agent(stage: Stage) -> None:
@@ -135,6 +159,9 @@ def the_workspace_of_the_demo(stage: Stage) -> None:
         require_program(program)
     told = json.loads(stage.shell("holdfast demo . --json"))
     assert told["held"]
+    picture = html.unescape((ROOT / "docs/assets/demo.svg").read_text(encoding="utf-8"))
+    shown = picture.replace("\N{NO-BREAK SPACE}", " ")
+    assert [claim["claim"] for claim in told["claims"] if claim["claim"] not in shown] == []
 
 
 def check_stores(stage: Stage) -> None:
@@ -196,7 +223,10 @@ PAGES = [
     Page("docs/architecture.md", nothing, check_architecture),
     Page("docs/by-hand.md", registered_agents, check_by_hand),
     Page("docs/howto-backups.md", two_keys, check_backups),
+    Page("docs/howto-disk-space.md", registered_agents, check_disk_space),
     Page("docs/howto-events.md", Stage.make_workspace, check_events),
+    Page("docs/howto-git-history.md", a_git_identity, check_history),
+    Page("docs/howto-queues.md", Stage.make_workspace, check_queues, only=("commands",)),
     Page("docs/howto-recover.md", a_lost_agent, check_recovery, clean_up=stop_services),
     Page("docs/howto-schedule.md", Stage.make_workspace, check_schedule),
     Page("docs/howto-servers.md", a_client_with_a_server, check_servers),
