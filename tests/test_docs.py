@@ -53,9 +53,12 @@ def check_backups(stage: Stage) -> None:
     assert "every file compared" in stage.said["archives"]
 
 
-def check_events(stage: Stage) -> None:
+def check_event_commands(stage: Stage) -> None:
     assert "deposited" in stage.said["commands"]
     assert "balances" in stage.said["project"]
+
+
+def check_event_program(stage: Stage) -> None:
     assert stage.said["python"].splitlines() == [
         "{'account-7': 4}",
         "3 {'account-7': 4}",
@@ -217,6 +220,7 @@ def nothing(_: Stage) -> None:
     """Neither before nor after."""
 
 
+EVENT_COMMANDS = ("commands", "projections.py", "project")
 PAGES = [
     Page("README.md", nothing, check_readme_commands, only=("shell",)),
     Page("README.md", two_texts, check_readme_program, only=("python",)),
@@ -224,7 +228,8 @@ PAGES = [
     Page("docs/by-hand.md", registered_agents, check_by_hand),
     Page("docs/howto-backups.md", two_keys, check_backups),
     Page("docs/howto-disk-space.md", registered_agents, check_disk_space),
-    Page("docs/howto-events.md", Stage.make_workspace, check_events),
+    Page("docs/howto-events.md", Stage.make_workspace, check_event_program, only=("python",)),
+    Page("docs/howto-events.md", Stage.make_workspace, check_event_commands, only=EVENT_COMMANDS),
     Page("docs/howto-git-history.md", a_git_identity, check_history),
     Page("docs/howto-queues.md", Stage.make_workspace, check_queues, only=("commands",)),
     Page("docs/howto-recover.md", a_lost_agent, check_recovery, clean_up=stop_services),

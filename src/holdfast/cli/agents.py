@@ -68,7 +68,7 @@ def add(terminal: Terminal, agent_id: str, **values: Any) -> None:
     "set",
     examples=[
         "holdfast agents set director-agent status=inactive",
-        "holdfast agents set director-agent group=staging owner=Corbin 'tags=[\"night\"]'",
+        "holdfast agents set director-agent group=staging owner=Ann 'tags=[\"night\"]'",
         "holdfast agents set director-agent owner=null",
     ],
 )

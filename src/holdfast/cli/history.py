@@ -114,7 +114,7 @@ def save(
 
 @command(history, "push", examples=["holdfast history push"])
 def push(terminal: Terminal) -> None:
-    """Push the branch to its remote; the only command that sends anything anywhere."""
+    """Push the branch to its remote, as `save --push` does; no other command pushes."""
     pushed = terminal.open().history.push()
     terminal.emit(pushed, f"Pushed {pushed.branch} ({pushed.commit[:12]}) to {pushed.url}")
 
