@@ -48,6 +48,16 @@ def test_every_command_is_in_the_reference() -> None:
     assert missing == []
 
 
+def test_every_option_says_what_it_means() -> None:
+    silent = [
+        f"{' '.join(path)} {option.opts[0]}"
+        for path, command in commands_below(holdfast, ("holdfast",))
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert silent == []
+
+
 def commands_below(
     group: click.Group, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -125,7 +125,14 @@ def push(terminal: Terminal) -> None:
     examples=["holdfast history log", "holdfast history log configs --limit 5"],
 )
 @click.argument("path", type=_PATH, required=False)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
 def log(terminal: Terminal, path: Path | None, limit: int) -> None:
     """List the commits that touched the workspace, or PATH; newest first."""
     workspace = terminal.open()
