@@ -280,6 +280,15 @@ def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
     assert order_of(declaration) == ["collect", "note", "publish"]
 
 
+ELSEWHERE = {("docs/howto-queues.md", "topics")}  # by a test of its own
+
+
+def test_every_example_is_run() -> None:
+    run = {(page.path, name) for page in PAGES for name in page.only or examples(page.path)}
+    pages = [path.relative_to(ROOT).as_posix() for path in PAGES_TO_READ]
+    assert {(page, name) for page in pages for name in examples(page)} - run == ELSEWHERE
+
+
 PAGES_TO_READ = sorted(
     [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     + list((ROOT / "docs").rglob("*.md"))
