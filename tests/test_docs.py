@@ -1,9 +1,8 @@
-"""The examples of README.md and docs/ do what the text around them says."""
+"""README.md and docs/: examples do what the text says, and links lead on."""
 
+import html
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,130 +11,84 @@ import pytest
 
 from holdfast.engines.urls import url_for
 from holdfast.workflows.declarations import order_of, read_declaration
-from holdfast.workspace.creation import create
-from tests.conftest import Runner, require_program
-
-ROOT = Path(__file__).parent.parent
-EXAMPLE = re.compile(r"<!-- example: (\w+) -->\n```\w+\n(.*?)```", re.DOTALL)
-POSIX_SHELL = pytest.mark.skipif(
-    sys.platform == "win32", reason="the commands are for a POSIX shell"
-)
+from tests.conftest import require_program
+from tests.pages import ROOT, Page, Stage, examples
 
 
-def examples(page: str) -> dict[str, str]:
-    """The marked examples of a page, by name."""
-    return dict(EXAMPLE.findall((ROOT / page).read_text(encoding="utf-8")))
+def check_readme_commands(stage: Stage) -> None:
+    assert "3 found: 3 new" in stage.said["shell"]
+    assert "proven with" in stage.said["shell"]
+    assert (stage.root / "agents/director-agent.py").is_file()
 
 
-@pytest.fixture
-def workspace(holdfast: Runner, tmp_path: Path) -> Path:
-    """The workspace that the demo leaves, which the page speaks of."""
-    done = holdfast("demo", tmp_path / "demo", "--json")
-    assert done.returncode == 0, done.stdout
-    return Path(json.loads(done.stdout)["workspace"])
+def two_texts(stage: Stage) -> None:
+    stage.make_workspace()
+    (stage.root / "bees.txt").write_text("hum hum hum", encoding="utf-8")
+    (stage.root / "wasps.txt").write_text("buzz", encoding="utf-8")
 
 
-@POSIX_SHELL
-def test_the_commands_of_the_readme(tmp_path: Path) -> None:
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [require_program("sh"), "-euc", examples("README.md")["shell"]],
-        cwd=tmp_path,
-        env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "3 found: 3 new" in done.stdout
-    assert "proven with" in done.stdout
-    assert (tmp_path / "development/agents/director-agent.py").is_file()
-
-
-@POSIX_SHELL
-def test_the_commands_of_the_page_about_moving(tmp_path: Path) -> None:
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [require_program("sh"), "-euc", examples("docs/howto-migrate.md")["migrate"]],
-        cwd=tmp_path,
-        env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "holds 1 queues, 2 messages" in done.stdout
-    assert "queues.url is sqlite://" in done.stdout
-    assert "wasps" in done.stdout.splitlines()[-1]
-
-
-def test_the_program_of_the_workflows_page(tmp_path: Path) -> None:
-    root = create(tmp_path / "development", home=tmp_path).layout.root
-    program = root / "orders.py"
-    program.write_text(examples("docs/howto-workflows.md")["orders"], encoding="utf-8")
-    for url in ("file", "sqlite"):
-        if url == "sqlite":
-            settings = {"queues": {"url": url_for("sqlite", root / ".holdfast" / "state.db")}}
-            path = root / "configs" / "holdfast.json"
-            path.write_text(json.dumps(settings), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, program],
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "HOLDFAST_WORKSPACE": ""},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout == "receipt of 7 0 1\n"
-
-
-def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
-    text = examples("docs/howto-workflows.md")["declared"]
-    schema = (ROOT / "docs/schemas/workflow.schema.json").read_text(encoding="utf-8")
-    jsonschema.validate(json.loads(text), json.loads(schema))
-    path = tmp_path / "news.json"
-    path.write_text(text, encoding="utf-8")
-    declaration = read_declaration(path, tmp_path, lambda agent: [agent], lambda _: path)
-    assert order_of(declaration) == ["collect", "note", "publish"]
-
-
-def test_the_program_of_the_readme(tmp_path: Path) -> None:
-    root = create(tmp_path / "development", home=tmp_path).layout.root
-    (root / "bees.txt").write_text("hum hum hum", encoding="utf-8")
-    (root / "wasps.txt").write_text("buzz", encoding="utf-8")
-    (root / "program.py").write_text(examples("README.md")["python"], encoding="utf-8")
+def check_readme_program(stage: Stage) -> None:
     for _ in range(2):  # the second time, the run is finished already
-        done = subprocess.run(
-            [sys.executable, "program.py"],
-            cwd=root,
-            env={**os.environ, "HOLDFAST_WORKSPACE": ""},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert done.stdout.strip() == "{'bees.txt': 3, 'wasps.txt': 1}"
-    line = json.loads((root / "logs/worker.log").read_text(encoding="utf-8").splitlines()[0])
+        assert stage.said["python"].strip() == "{'bees.txt': 3, 'wasps.txt': 1}"
+        stage.play("README.md", "python")
+    line = json.loads((stage.root / "logs/worker.log").read_text("utf-8").splitlines()[0])
     assert (line["message"], line["topic"]) == ("Working", "bees")
 
 
-def test_the_program_about_events(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(examples("docs/howto-events.md")["python"], "utf-8")
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+def two_keys(stage: Stage) -> None:
+    from holdfast.vault.identities import generate_identity
+
+    stage.make_workspace()
+    (stage.home / "media").mkdir()
+    for name in ("recipient", "colleague"):
+        public = generate_identity(stage.home / "keys" / f"{name}.key")
+        (stage.root / f"{name}.txt").write_text(public, encoding="utf-8")
+
+
+def check_backups(stage: Stage) -> None:
+    assert stage.said["key"].count("age1") == 2
+    assert stage.said["destinations"].count("FAILED") == 0
+    assert "1 were in disk before" in stage.said["sync"]
+    assert "new data" in stage.said["recipients"]
+    assert "every file compared" in stage.said["archives"]
+
+
+def check_mcp(stage: Stage) -> None:
+    assert "+ mcpServers.holdfast" in stage.said["mcp"]
+    assert "code\tuser\tinstalled" in stage.said["mcp"]
+    assert "- mcpServers.holdfast" in stage.said["mcp"]
+    for path in (stage.home / ".claude.json", stage.root / ".mcp.json"):
+        assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
+
+
+def check_migration(stage: Stage) -> None:
+    assert "holds 1 queues, 2 messages" in stage.said["migrate"]
+    assert "queues.url is sqlite://" in stage.said["migrate"]
+    assert "wasps" in stage.said["migrate"].splitlines()[-1]
+
+
+def a_file_for_secrets(stage: Stage) -> None:
+    require_program("sha256sum")
+    stage.own["HOLDFAST_KEYRING"] = "file"
+    stage.make_workspace()
+
+
+def check_secrets(stage: Stage) -> None:
+    said = stage.said["secrets"]
+    assert ".env:1: GitHub token ghp_… (40 characters)" in said
+    assert "GITHUB_TOKEN=${GITHUB_TOKEN}" in said
+    assert "its length is 40" in said
+    assert "calling with •••• (40 characters)" in said
+    assert ".holdfast/points/" in said
+
+
+def check_event_commands(stage: Stage) -> None:
+    assert "deposited" in stage.said["commands"]
+    assert "balances" in stage.said["project"]
+
+
+def check_event_program(stage: Stage) -> None:
+    assert stage.said["python"].splitlines() == [
         "{'account-7': 4}",
         "3 {'account-7': 4}",
         "1 {'amount': 5}",
@@ -143,23 +96,203 @@ def test_the_program_about_events(tmp_path: Path) -> None:
     ]
 
 
-def test_the_program_about_topics(tmp_path: Path) -> None:
-    place = (tmp_path / "state.db").as_posix().lstrip("/")
-    program = examples("docs/howto-queues.md")["topics"].replace("/srv/shop/state.db", f"/{place}")
-    if sys.platform == "win32":
-        program = program.replace(f"sqlite:////{place}", f"sqlite:///{place}")
-    (tmp_path / "program.py").write_text(program, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "program.py"],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
+def check_disk_space(stage: Stage) -> None:
+    assert "python-cache" in stage.said["clean"]
+    assert not list((stage.root / "agents").rglob("__pycache__"))
+
+
+def a_git_identity(stage: Stage) -> None:
+    stage.make_workspace_with_agents()
+    stage.shell("git config --global user.name Ann")
+    stage.shell("git config --global user.email ann@example.org")
+
+
+def check_history(stage: Stage) -> None:
+    assert "Teach the director to wait" in stage.said["back"]
+    assert "Waits" not in (stage.root / "agents/director-agent.py").read_text(encoding="utf-8")
+
+
+def check_queues(stage: Stage) -> None:
+    assert "19" in stage.said["commands"]
+    assert "orders@billing" in stage.said["commands"]
+
+
+def a_watching_agent(stage: Stage) -> None:
+    stage.make_workspace_with_agents()
+    (stage.root / "requirements.txt").unlink()  # pip is tried in tests/recovery
+    (stage.root / "agents/observatory-agent/main.py").write_text(
+        "import time\nprint('watching', flush=True)\ntime.sleep(600)\n", encoding="utf-8"
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines() == [
+    stage.shell("holdfast agents discover")
+
+
+def check_services(stage: Stage) -> None:
+    assert "observatory-agent\tready" in stage.said["services"]
+
+
+def a_lost_agent(stage: Stage) -> None:
+    """A snapshot, and then an agent less."""
+    a_watching_agent(stage)
+    stage.play("docs/howto-services.md")
+    stage.shell("holdfast workflows list; holdfast backup create")
+    (stage.root / "agents/surveyor-agent.py").unlink()
+
+
+def check_recovery(stage: Stage) -> None:
+    assert f"Recovered {stage.root}" in stage.said["everything"]
+    assert (stage.root / "agents/surveyor-agent.py").is_file()
+    new = stage.home / "new/development"
+    assert f"Recovered {new}" in stage.said["machine"]
+    assert (new / "agents/director-agent.py").is_file()
+    assert "name: Director" in stage.said["agent"]
+    assert "Restored the workflows" in stage.said["store"]
+
+
+def stop_services(stage: Stage) -> None:
+    for place in (stage.root, stage.home / "new/development"):
+        stage.shell(f"holdfast stop -w {place} || true")
+
+
+def check_schedule(stage: Stage) -> None:
+    assert "*/30 * * * *" in stage.said["schedule"]
+    assert "inventory: ok" in stage.said["schedule"]
+
+
+def a_client_with_a_server(stage: Stage) -> None:
+    stage.make_workspace()
+    (stage.home / ".claude.json").write_text(
+        '{"mcpServers": {"old": {"command": "echo"}}}', encoding="utf-8"
+    )
+
+
+def check_servers(stage: Stage) -> None:
+    assert "+ mcpServers.hello" in stage.said["servers"]
+    written = json.loads((stage.home / ".claude.json").read_bytes())["mcpServers"]
+    assert list(written) == ["old", "hello"]
+
+
+def check_undo(stage: Stage) -> None:
+    assert "bring back " in stage.said["undo"]
+    assert "# Plan" in stage.said["undo"]
+    assert "Bash: rm -rf shared/plan.md" in stage.said["undo"]
+
+
+def check_workflows(stage: Stage) -> None:
+    """The same on the file queue, and where queues and workflows share a database."""
+    assert stage.said["orders"] == "receipt of 7 0 1\n"
+    settings = {"queues": {"url": url_for("sqlite", stage.root / ".holdfast/state.db")}}
+    (stage.root / "configs/holdfast.json").write_text(json.dumps(settings), encoding="utf-8")
+    stage.play("docs/howto-workflows.md", "orders")
+    assert stage.said["orders"] == "receipt of 7 0 1\n"
+
+
+def the_workspace_of_the_demo(stage: Stage) -> None:
+    for program in ("jq", "sqlite3"):
+        require_program(program)
+    told = json.loads(stage.shell("holdfast demo . --json"))
+    assert told["held"]
+    picture = html.unescape((ROOT / "docs/assets/demo.svg").read_text(encoding="utf-8"))
+    shown = picture.replace("\N{NO-BREAK SPACE}", " ")
+    assert [claim["claim"] for claim in told["claims"] if claim["claim"] not in shown] == []
+
+
+def check_stores(stage: Stage) -> None:
+    assert "survey-demo|succeeded|shared/reports/survey-demo.md" in stage.said["workflows"]
+    assert "assign-1|" in stage.said["workflows"]
+    assert json.loads(stage.said["queues"].splitlines()[0])["folder"] == "agents"
+    assert stage.said["logs"].splitlines().count("Survey published") == 1
+
+
+def check_tutorial(stage: Stage) -> None:
+    said = stage.said
+    assert "3 found: 3 new" in said["discover"]
+    assert "it died" in said["killed"]
+    assert "interrupted" in said["killed"]
+    assert "{'initialize.py': 8, 'verify-mcp-setup.py': 8}" in said["resumed"]
+    assert said["resumed"].count('"Counting"') == 2
+    assert "proven with" in said["backup"]
+    assert "exit status 3" in said["torn"]
+    assert "3 agents" in said["mended"]
+    assert "-  agents/observatory-agent/main.py" in said["deleted"]
+    assert "observatory-agent: 3 created" in said["deleted"]
+    assert "surveyor-agent" in said["undone"].splitlines()[-1]
+    assert f"Recovered {stage.root}" in said["everything"]
+    assert "all as it was" in said["proof"]
+    assert "just now (drill)" in said["proof"]
+
+
+def registered_agents(stage: Stage) -> None:
+    stage.make_workspace_with_agents()
+    (stage.root / "requirements.txt").unlink()
+    stage.shell("holdfast agents discover; python -m compileall -q agents")
+
+
+def check_by_hand(stage: Stage) -> None:
+    said = stage.said
+    assert said["backup"].count("proven with") == 1
+    assert "every file compared" in said["backup"]
+    assert "all as it was" in said["backup"]
+    assert "Begin" in stage.shell("git log --oneline")
+    assert (stage.root / "agents/production/director-agent.py").is_file()
+    assert (stage.root / "agents/surveyor-agent.py").is_file()
+    assert "3 found: 0 new" in said["shorter"]
+    assert "__pycache__" in said["clean"]
+    assert "development" in said["usage"]
+
+
+def check_architecture(stage: Stage) -> None:
+    assert " passed" in stage.said["prove"]
+    assert "MyEngine" in stage.said["prove"]
+
+
+def nothing(_: Stage) -> None:
+    """Neither before nor after."""
+
+
+EVENT_COMMANDS = ("commands", "projections.py", "project")
+PAGES = [
+    Page("README.md", nothing, check_readme_commands, only=("shell",)),
+    Page("README.md", two_texts, check_readme_program, only=("python",)),
+    Page("docs/architecture.md", nothing, check_architecture),
+    Page("docs/by-hand.md", registered_agents, check_by_hand),
+    Page("docs/howto-backups.md", two_keys, check_backups),
+    Page("docs/howto-disk-space.md", registered_agents, check_disk_space),
+    Page("docs/howto-events.md", Stage.make_workspace, check_event_program, only=("python",)),
+    Page("docs/howto-events.md", Stage.make_workspace, check_event_commands, only=EVENT_COMMANDS),
+    Page("docs/howto-git-history.md", a_git_identity, check_history),
+    Page("docs/howto-mcp.md", Stage.make_workspace, check_mcp),
+    Page("docs/howto-migrate.md", nothing, check_migration),
+    Page("docs/howto-queues.md", Stage.make_workspace, check_queues, only=("commands",)),
+    Page("docs/howto-recover.md", a_lost_agent, check_recovery, clean_up=stop_services),
+    Page("docs/howto-schedule.md", Stage.make_workspace, check_schedule),
+    Page("docs/howto-secrets.md", a_file_for_secrets, check_secrets),
+    Page("docs/howto-servers.md", a_client_with_a_server, check_servers),
+    Page("docs/howto-services.md", a_watching_agent, check_services, clean_up=stop_services),
+    Page("docs/howto-undo.md", Stage.make_workspace, check_undo),
+    Page("docs/howto-workflows.md", Stage.make_workspace, check_workflows),
+    Page("docs/tutorial.md", nothing, check_tutorial, clean_up=stop_services),
+    Page("docs/stores.md", the_workspace_of_the_demo, check_stores),
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: "-".join([page.path, *page.only]))
+def test_the_examples_of(page: Page, tmp_path: Path) -> None:
+    if page.for_posix and sys.platform == "win32":
+        pytest.skip("the commands are for a POSIX shell")
+    stage = Stage(tmp_path)
+    page.prepare(stage)
+    try:
+        stage.play(page.path, *page.only)
+        page.check(stage)
+    finally:
+        page.clean_up(stage)
+
+
+def test_the_program_about_topics(tmp_path: Path) -> None:
+    program = examples("docs/howto-queues.md")["topics"].text
+    place = url_for("sqlite", tmp_path / "state.db")
+    output = Stage(tmp_path).python(program.replace("sqlite:////srv/shop/state.db", place))
+    assert output.splitlines() == [
         "billing 2 18",
         "billing 1 17",
         "audit 2 18",
@@ -169,183 +302,57 @@ def test_the_program_about_topics(tmp_path: Path) -> None:
     ]
 
 
-@POSIX_SHELL
-def test_the_stores_are_readable_without_holdfast(workspace: Path) -> None:
-    shell = require_program("sh")
-    for program in ("jq", "sqlite3"):
-        require_program(program)
-    outputs: dict[str, str] = {}
-    for name, commands in examples("docs/stores.md").items():
-        done = subprocess.run(
-            [shell, "-euc", commands],
-            cwd=workspace,
-            check=True,
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-        )
-        outputs[name] = done.stdout
-    assert "survey-demo|succeeded|shared/reports/survey-demo.md" in outputs["workflows"]
-    assert "assign-1|" in outputs["workflows"]
-    assert json.loads(outputs["queues"].splitlines()[0])["folder"] == "agents"
-    assert outputs["logs"].splitlines().count("Survey published") == 1
+def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
+    text = examples("docs/howto-workflows.md")["declared"].text
+    schema = (ROOT / "docs/schemas/workflow.schema.json").read_text(encoding="utf-8")
+    jsonschema.validate(json.loads(text), json.loads(schema))
+    path = tmp_path / "news.json"
+    path.write_text(text, encoding="utf-8")
+    declaration = read_declaration(path, tmp_path, lambda agent: [agent], lambda _: path)
+    assert order_of(declaration) == ["collect", "note", "publish"]
 
 
-@POSIX_SHELL
-def test_the_how_tos_of_recovery_and_services(tmp_path: Path) -> None:
-    """Every example of both pages, one after another in one workspace with the example agents."""
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    root = create(tmp_path / "development", home=tmp_path, examples=True).layout.root
-    (root / "requirements.txt").unlink()  # pip is tried in tests/recovery
-    (root / "agents/observatory-agent/main.py").write_text(
-        "import time\nprint('watching', flush=True)\ntime.sleep(600)\n", encoding="utf-8"
-    )
-
-    def run(commands: str, cwd: Path = root) -> str:
-        done = subprocess.run(
-            [require_program("sh"), "-euc", commands],
-            cwd=cwd,
-            env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            timeout=200,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    run("holdfast agents discover")
-    try:
-        output = run(examples("docs/howto-services.md")["services"])
-        assert "observatory-agent\tready" in output
-        run("holdfast workflows list; holdfast backup create")
-        pages = examples("docs/howto-recover.md")
-        assert "name: Director" in run(pages["agent"])
-        run(pages["copy"])
-        assert "Restored the workflows" in run(pages["store"])
-        (root / "agents/surveyor-agent.py").unlink()
-        assert f"Recovered {root}" in run(pages["everything"])
-        assert (root / "agents/surveyor-agent.py").is_file()
-        new = tmp_path / "new/development"
-        assert f"Recovered {new}" in run(pages["machine"], tmp_path)
-        assert (new / "agents/director-agent.py").is_file()
-    finally:
-        for place in (root, tmp_path / "new/development"):
-            run(f"holdfast stop -w {place} || true")
+ELSEWHERE = {("docs/howto-queues.md", "topics")}  # by a test of its own
 
 
-@POSIX_SHELL
-def test_an_agents_damage_is_undone_as_the_page_says(tmp_path: Path) -> None:
-    said = _in_a_workspace(tmp_path, examples("docs/howto-undo.md")["undo"])
-    assert "bring back " in said
-    assert "# Plan" in said
-    assert "Bash: rm -rf shared/plan.md" in said
+def test_every_example_is_run() -> None:
+    run = {(page.path, name) for page in PAGES for name in page.only or examples(page.path)}
+    pages = [path.relative_to(ROOT).as_posix() for path in PAGES_TO_READ]
+    assert {(page, name) for page in pages for name in examples(page)} - run == ELSEWHERE
 
 
-@POSIX_SHELL
-def test_the_schedule_is_changed_as_the_page_says(tmp_path: Path) -> None:
-    said = _in_a_workspace(tmp_path, examples("docs/howto-schedule.md")["schedule"])
-    assert "*/30 * * * *" in said
-    assert "inventory: ok" in said
+PAGES_TO_READ = sorted(
+    [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    + list((ROOT / "docs").rglob("*.md"))
+)
+LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)#\s]*)(#[^)\s]*)?\)")
+PATH_IN_TEXT = re.compile(r"`((?:tests|src|scripts|benchmarks|docs)/[\w./-]*)`")
 
 
-@POSIX_SHELL
-def test_the_mcp_server_is_installed_as_the_page_says(tmp_path: Path) -> None:
-    said = _in_a_workspace(tmp_path, examples("docs/howto-mcp.md")["mcp"])
-    assert "+ mcpServers.holdfast" in said
-    assert "code\tuser\tinstalled" in said
-    assert "- mcpServers.holdfast" in said
-    for path in (tmp_path / ".claude.json", tmp_path / "development" / ".mcp.json"):
-        assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
+def without_code(text: str) -> str:
+    return re.sub(r"```.*?```", "", text, flags=re.DOTALL)
 
 
-@POSIX_SHELL
-def test_a_secret_is_moved_as_the_page_says(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    require_program("sha256sum")
-    monkeypatch.setenv("HOLDFAST_KEYRING", "file")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-    said = _in_a_workspace(tmp_path, examples("docs/howto-secrets.md")["secrets"])
-    assert ".env:1: GitHub token ghp_… (40 characters)" in said
-    assert "GITHUB_TOKEN=${GITHUB_TOKEN}" in said
-    assert "its length is 40" in said
-    assert "calling with •••• (40 characters)" in said
-    assert ".holdfast/points/" in said
+def headings(path: Path) -> set[str]:
+    """The anchors of a page, as GitHub makes them from its headings."""
+    lines = re.findall(r"^#+ (.+)$", without_code(path.read_text(encoding="utf-8")), re.MULTILINE)
+    plain = (re.sub(r"[^\w\- ]", "", line.strip().lower()) for line in lines)
+    return {line.replace(" ", "-") for line in plain}
 
 
-def _in_a_workspace(home: Path, commands: str) -> str:
-    """What the commands say in a new workspace."""
-    root = create(home / "development", home=home).layout.root
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [require_program("sh"), "-euc", commands],
-        cwd=root,
-        env={**os.environ, "HOME": str(home), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+@pytest.mark.parametrize("page", PAGES_TO_READ, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_and_paths_lead_somewhere(page: Path) -> None:
+    text = without_code(page.read_text(encoding="utf-8"))
+    lost = [path for path in PATH_IN_TEXT.findall(text) if not (ROOT / path).exists()]
+    for target, anchor in LINK.findall(text):
+        place = (page.parent / target).resolve() if target else page
+        if not place.exists() or (anchor and anchor[1:] not in headings(place)):
+            lost.append(f"{target}{anchor}")
+    assert lost == []
 
 
-@POSIX_SHELL
-def test_the_commands_of_the_page_on_backups(tmp_path: Path) -> None:
-    from holdfast.vault.identities import generate_identity
-
-    root = create(tmp_path / "development", home=tmp_path).layout.root
-    (tmp_path / "media").mkdir()
-    for name in ("recipient", "colleague"):
-        public = generate_identity(tmp_path / "keys" / f"{name}.key")
-        (root / f"{name}.txt").write_text(public, encoding="utf-8")
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    outputs: dict[str, str] = {}
-    for name, commands in examples("docs/howto-backups.md").items():
-        done = subprocess.run(
-            [require_program("sh"), "-euc", commands],
-            cwd=root,
-            env={
-                **os.environ,
-                "HOME": str(tmp_path),
-                "XDG_CONFIG_HOME": str(tmp_path / "config"),
-                "PATH": scripts,
-                "HOLDFAST_WORKSPACE": "",
-            },
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        outputs[name] = done.stdout
-    assert outputs["key"].count("age1") == 2
-    assert outputs["destinations"].count("FAILED") == 0
-    assert "1 were in disk before" in outputs["sync"]
-    assert "new data" in outputs["recipients"]
-    assert "every file compared" in outputs["archives"]
-
-
-@POSIX_SHELL
-def test_the_servers_are_kept_as_the_page_says(tmp_path: Path) -> None:
-    layout = create(tmp_path / "development", home=tmp_path).layout
-    (tmp_path / ".claude.json").write_text(
-        '{"mcpServers": {"old": {"command": "echo"}}}', encoding="utf-8"
-    )
-    scripts = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(
-        [require_program("sh"), "-euc", examples("docs/howto-servers.md")["servers"]],
-        cwd=layout.root,
-        env={**os.environ, "HOME": str(tmp_path), "PATH": scripts, "HOLDFAST_WORKSPACE": ""},
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "+ mcpServers.hello" in done.stdout
-    written = json.loads((tmp_path / ".claude.json").read_bytes())["mcpServers"]
-    assert list(written) == ["old", "hello"]
+def test_every_page_is_on_the_map() -> None:
+    listed = LINK.findall((ROOT / "docs/index.md").read_text(encoding="utf-8"))
+    known = {(ROOT / "docs" / target).resolve() for target, _ in listed}
+    pages = set((ROOT / "docs").rglob("*.md")) - {ROOT / "docs/index.md"}
+    assert pages - known == set()

@@ -50,8 +50,8 @@ def show(terminal: Terminal, agent_id: str) -> None:
 @click.argument("agent_id", metavar="ID")
 @click.option("--path", required=True, help="Its file or folder.")
 @click.option("--name", help="What people call it; else made from the id.")
-@click.option("--group", default="production", show_default=True)
-@click.option("--status", default="active", show_default=True)
+@click.option("--group", default="production", show_default=True, help="The group it is put into.")
+@click.option("--status", default="active", show_default=True, help="E.g. active, inactive.")
 @click.option("--description", help="What it does, in a sentence.")
 def add(terminal: Terminal, agent_id: str, **values: Any) -> None:
     """Register an agent."""
@@ -68,7 +68,7 @@ def add(terminal: Terminal, agent_id: str, **values: Any) -> None:
     "set",
     examples=[
         "holdfast agents set director-agent status=inactive",
-        "holdfast agents set director-agent group=staging owner=Corbin 'tags=[\"night\"]'",
+        "holdfast agents set director-agent group=staging owner=Ann 'tags=[\"night\"]'",
         "holdfast agents set director-agent owner=null",
     ],
 )

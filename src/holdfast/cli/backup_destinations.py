@@ -63,7 +63,9 @@ def list_(terminal: Terminal) -> int:
 @click.option("--kind", type=click.Choice(_KINDS), default="snapshot", help="[snapshot]")
 @click.option("--recipient", "recipients", multiple=True, metavar="AGE1", help="Encrypt for it.")
 @click.option("--passphrase", is_flag=True, help="Encrypt with a passphrase.")
-@click.option("--passphrase-file", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--passphrase-file", type=click.Path(path_type=Path), metavar="FILE", help="It is in there."
+)
 @click.option("--identity", type=click.Path(path_type=Path), metavar="FILE", help="Private key.")
 @click.option("--keyring", metavar="NAME", help="The private key's name in the system's keyring.")
 @click.option("--elsewhere", is_flag=True, help="It is in another house.")

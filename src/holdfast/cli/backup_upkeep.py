@@ -23,11 +23,25 @@ if TYPE_CHECKING:
 )
 @click.argument("snapshots", nargs=-1, metavar="[S]...")
 @click.option("--keep-last", type=click.IntRange(0), default=0, metavar="N", help="The newest N.")
-@click.option("--keep-hourly", type=click.IntRange(0), default=0, metavar="N")
-@click.option("--keep-daily", type=click.IntRange(0), default=0, metavar="N")
-@click.option("--keep-weekly", type=click.IntRange(0), default=0, metavar="N")
-@click.option("--keep-monthly", type=click.IntRange(0), default=0, metavar="N")
-@click.option("--keep-yearly", type=click.IntRange(0), default=0, metavar="N")
+@click.option(
+    "--keep-hourly", type=click.IntRange(0), default=0, metavar="N", help="One for each of N hours."
+)
+@click.option(
+    "--keep-daily", type=click.IntRange(0), default=0, metavar="N", help="One for each of N days."
+)
+@click.option(
+    "--keep-weekly", type=click.IntRange(0), default=0, metavar="N", help="One for each of N weeks."
+)
+@click.option(
+    "--keep-monthly",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="One for each of N months.",
+)
+@click.option(
+    "--keep-yearly", type=click.IntRange(0), default=0, metavar="N", help="One for each of N years."
+)
 @click.option("--keep-tag", "tags", multiple=True, metavar="TAG", help="All with this tag.")
 @click.option("--tag", metavar="TAG", help="The rules look only at those with this tag.")
 @click.option("--host", metavar="NAME", help="… only at those taken on this machine.")

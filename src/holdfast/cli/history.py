@@ -114,7 +114,7 @@ def save(
 
 @command(history, "push", examples=["holdfast history push"])
 def push(terminal: Terminal) -> None:
-    """Push the branch to its remote; the only command that sends anything anywhere."""
+    """Push the branch to its remote, as `save --push` does; no other command pushes."""
     pushed = terminal.open().history.push()
     terminal.emit(pushed, f"Pushed {pushed.branch} ({pushed.commit[:12]}) to {pushed.url}")
 
@@ -125,7 +125,14 @@ def push(terminal: Terminal) -> None:
     examples=["holdfast history log", "holdfast history log configs --limit 5"],
 )
 @click.argument("path", type=_PATH, required=False)
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, metavar="N")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="How many at most.",
+)
 def log(terminal: Terminal, path: Path | None, limit: int) -> None:
     """List the commits that touched the workspace, or PATH; newest first."""
     workspace = terminal.open()

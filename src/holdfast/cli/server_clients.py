@@ -28,7 +28,7 @@ _MARKS = {"added": "+", "changed": "~", "removed": "-"}
     ],
 )
 @click.option("--from", "source", metavar="CLIENT|FILE", help="code, desktop or a file; else both.")
-@click.option("--group", default="production", show_default=True)
+@click.option("--group", default="production", show_default=True, help="The group it is put into.")
 @click.option("--replace", is_flag=True, help="Also take what is registered with other settings.")
 @click.option("--dry-run", is_flag=True, help="Show what would be registered, change nothing.")
 def import_(

@@ -62,8 +62,8 @@ def show(terminal: Terminal, name: str) -> None:
 @click.option("--env", multiple=True, metavar="KEY=VALUE", help="A variable; secrets as ${NAME}.")
 @click.option("--header", multiple=True, metavar="KEY=VALUE", help="A header of each request.")
 @click.option("--client", "clients", multiple=True, help="Only for code or desktop; else for all.")
-@click.option("--group", default="production", show_default=True)
-@click.option("--status", default="active", show_default=True)
+@click.option("--group", default="production", show_default=True, help="The group it is put into.")
+@click.option("--status", default="active", show_default=True, help="inactive: no client gets it.")
 @click.option("--description", help="What it does, in a sentence.")
 def add(
     terminal: Terminal,

@@ -29,8 +29,17 @@ _CHILDREN = 8  # folders of one folder that people are shown
     ],
 )
 @click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
-@click.option("--depth", type=click.IntRange(min=0), default=2, show_default=True)
-@click.option("--top", type=click.IntRange(min=0), default=10, show_default=True, metavar="N")
+@click.option(
+    "--depth", type=click.IntRange(min=0), default=2, show_default=True, help="Of the tree."
+)
+@click.option(
+    "--top",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    metavar="N",
+    help="How many large files.",
+)
 @click.option("--large", default="10MB", show_default=True, metavar="SIZE", help="A large file.")
 def usage(terminal: Terminal, folder: Path | None, depth: int, top: int, large: str) -> None:
     """Show what takes the space of the workspace, or of DIR: by folder, kind and age.

@@ -42,7 +42,9 @@ def workflows() -> None:
 @click.option("--since", type=_MOMENT, help="Only runs started then or later (UTC).")
 @click.option("--until", type=_MOMENT, help="Only runs started before then (UTC).")
 @click.option("--text", help="Only runs with this in their input.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True)
+@click.option(
+    "--limit", type=click.IntRange(1), default=100, show_default=True, help="How many at most."
+)
 def list_(terminal: Terminal, **wanted: Any) -> None:
     """List runs, the newest first."""
     for edge in ("since", "until"):
@@ -169,8 +171,20 @@ def signal(terminal: Terminal, run_id: str, name: str, value: str) -> None:
     examples=["holdfast workflows worker", "holdfast workflows worker research.py --poll 1"],
 )
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
-@click.option("--poll", type=click.FloatRange(0, min_open=True), default=0.5, show_default=True)
-@click.option("--threads", type=click.IntRange(1), default=32, show_default=True)
+@click.option(
+    "--poll",
+    type=click.FloatRange(0, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="Seconds between two looks at the store.",
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Runs at once, at most.",
+)
 def worker(terminal: Terminal, files: tuple[Path, ...], poll: float, threads: int) -> None:
     """Execute what is queued, due, interrupted or scheduled, until it is stopped.
 
@@ -195,7 +209,13 @@ def worker(terminal: Terminal, files: tuple[Path, ...], poll: float, threads: in
         "holdfast workflows prune --older-than 30 --yes",
     ],
 )
-@click.option("--older-than", type=click.FloatRange(0), required=True, metavar="DAYS")
+@click.option(
+    "--older-than",
+    type=click.FloatRange(0),
+    required=True,
+    metavar="DAYS",
+    help="Runs that finished before then.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say which.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 def prune(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:

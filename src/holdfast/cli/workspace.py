@@ -22,7 +22,7 @@ _HOME = click.option("--home", type=_FOLDER, help="The person's home around it."
 )
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @_HOME
-@click.option("--examples", is_flag=True, help="Add the example agents.")
+@click.option("--examples", is_flag=True, help="Add the example agents and servers.")
 def init(terminal: Terminal, folder: Path, home: Path | None, examples: bool) -> None:
     """Make a workspace, or complete one. Nothing that is there is overwritten."""
     _tell(terminal, creation.create(folder, home=home, examples=examples), "is ready")

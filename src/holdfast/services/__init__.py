@@ -1,1 +1,1 @@
-"""Bringing a workspace up: its configuration verified, its agents registered."""
+"""Services: agents and servers kept running; configuration and servers verified."""

@@ -1,1 +1,1 @@
-"""Looking after a workspace: its status."""
+"""Looking after a workspace: status, undo, drills, cleaning, usage, settings."""

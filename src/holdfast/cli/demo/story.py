@@ -6,6 +6,9 @@ import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 import holdfast
 from holdfast.cli.demo.cast import agent, finish, kill, wait_until
@@ -14,16 +17,20 @@ from holdfast.cli.terminal import readable_size
 from holdfast.durable.files import remove_tree, write_atomic
 from holdfast.errors import RefusedError, UnreadableError
 from holdfast.facade import Workspace, open_workspace
+from holdfast.guard.recording import answer
 from holdfast.logs import search
+from holdfast.upkeep.undo import undo
 from holdfast.workspace.creation import create
 
 _RUN = "survey-demo"
 _BEFORE_THE_KILL = 5  # folders surveyed before the director is killed
 _LOST_AGENT = "agents/observatory-agent"
 _REGISTRY = "configs/agents/agent-registry.json"
+_TIDIED = "shared"
 _PROVEN = (
     "Proven: a killed run goes on with no finished step repeated, a snapshot restores\n"
-    "byte for byte, and a torn registry is refused, kept and brought back."
+    "byte for byte, a torn registry is refused, kept and brought back, and what an\n"
+    "agent's rm -rf took away is there again."
 )
 
 
@@ -40,6 +47,7 @@ def tell(narrator: Narrator, folder: Path | None) -> Path:
         _read_logs(narrator, workspace)
         _back_up(narrator, workspace)
         _destroy_and_restore(narrator, workspace)
+        _undo_a_tool(narrator, workspace)
     _conclude(narrator, workspace)
     return home
 
@@ -198,6 +206,30 @@ def _is_refused(workspace: Workspace) -> tuple[bool, str]:
     return False, f"{len(agents)} agents were read from it"
 
 
+def _undo_a_tool(narrator: Narrator, workspace: Workspace) -> None:
+    tidied = workspace.layout.root / _TIDIED
+    with narrator.chapter("An agent's shell command goes too far, and is undone"):
+        before, files = _fingerprint(tidied), sum(path.is_file() for path in tidied.rglob("*"))
+        call = {
+            "tool_name": "Bash",
+            "tool_use_id": "demo",
+            "tool_input": {"command": f"rm -rf {_TIDIED}"},
+        }
+        _tell_guard(workspace, "before", call)
+        remove_tree(tidied)
+        _tell_guard(workspace, "after", call)
+        narrator.tell(f"The guard made an undo point; the agent ran: rm -rf {_TIDIED}")
+        narrator.check("the folder is gone", not tidied.exists(), f"{files} files destroyed")
+        report = undo(workspace)
+        same = report.healthy and _fingerprint(tidied) == before
+        narrator.check("holdfast undo brings all of it back", same, f"{files} files, byte for byte")
+
+
+def _tell_guard(workspace: Workspace, when: str, call: dict[str, Any]) -> None:
+    """What the hook in Claude Code's settings does around each tool call."""
+    answer(workspace.layout.root, when.encode() + b"\n" + msgspec.json.encode(call), None)
+
+
 def _fingerprint(path: Path) -> str:
     """The names and bytes of a file, or of all files below a folder."""
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
@@ -216,5 +248,5 @@ def _conclude(narrator: Narrator, workspace: Workspace) -> None:
         narrator.say(_PROVEN)
     narrator.say(f"The workspace is {root}, its backups {workspace.settings.backups}.")
     narrator.say("Try next:")
-    for line in ("status", f"workflows show {_RUN}", f"logs --task {_RUN}", "backup list"):
+    for line in ("status", f"workflows show {_RUN}", f"logs --task {_RUN}", "undo --list"):
         narrator.say(f"  holdfast {line} -w {root}")
