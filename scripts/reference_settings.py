@@ -58,7 +58,7 @@ _OTHERS = """
 
 _VARIABLES = {
     "HOLDFAST_WORKSPACE": "the workspace of commands and `open_workspace()`, if none is named",
-    "HOLDFAST_KEYRING": "`file` keeps moved secrets in an encrypted file, not in the system's keyring",
+    "HOLDFAST_KEYRING": "`file`: secrets are kept encrypted in a file, not in the system's keyring",
     "HOLDFAST_PASSPHRASE": "the passphrase of encrypted backups; else it is asked for",
     "HOLDFAST_IDENTITY": "the file of the private key that reads encrypted backups",
     "HOLDFAST_SECRETS": "names of variables, by commas: their values never reach a log line",
