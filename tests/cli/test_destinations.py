@@ -125,6 +125,12 @@ def test_snapshots_are_synced_and_restored_from_the_other_place(
     assert (root / "agents" / "bee.py").read_text(encoding="utf-8") == "print('hum')\n"
 
 
+def test_a_drill_of_another_destination(tmp_path: Path, door: Door) -> None:
+    door("backup", "destinations", "add", "disk", tmp_path / "disk")
+    door("backup", "create", "--to", "disk")
+    assert door("backup", "drill", "--at", "disk")["healthy"]
+
+
 @pytest.mark.parametrize("kind", ["archive", "copy"])
 def test_archives_and_copies_are_made_and_restored(
     tmp_path: Path, door: Door, root: Path, kind: str

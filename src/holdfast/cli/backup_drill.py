@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from holdfast.cli.backup_options import AT
 from holdfast.cli.terminal import Terminal, command, readable_size
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     examples=[
         "holdfast backup drill",
         "holdfast backup drill 1a2b3c4d --scratch /mnt/spare",
+        "holdfast backup drill --at disk",
     ],
 )
 @click.argument("snapshot", metavar="[S]", default="latest")
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="A folder with enough space; else the vault's own.",
 )
-def drill(terminal: Terminal, snapshot: str, scratch: Path | None) -> int:
+@AT
+def drill(terminal: Terminal, snapshot: str, scratch: Path | None, at: str | None) -> int:
     """Recover a whole snapshot into a scratch folder and look at all of it.
 
     Every file is compared with the snapshot, every database checked, every registry, queue and
@@ -39,7 +42,7 @@ def drill(terminal: Terminal, snapshot: str, scratch: Path | None) -> int:
 
     workspace = terminal.open()
     with Bar("Drill", terminal) as bar:
-        report = run(workspace, snapshot, scratch=scratch, progress=bar.update)
+        report = run(workspace, snapshot, at=at, scratch=scratch, progress=bar.update)
     for finding in report.findings:
         terminal.note(f"not as it was: {finding.path or finding.where}: {finding.problem}")
     document = {"healthy": report.healthy, **msgspec.to_builtins(report)}

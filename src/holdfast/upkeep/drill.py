@@ -14,11 +14,16 @@ def drill(
     workspace: Workspace,
     ref: str = "latest",
     *,
+    at: str | None = None,
     scratch: Path | None = None,
     progress: Progress | None = None,
 ) -> DrillReport:
-    """Recover a snapshot of `workspace` into a scratch folder; see `Vault.drill`."""
-    return workspace.vault.drill(ref, scratch=scratch, look=_look, progress=progress)
+    """Recover a snapshot of `workspace` into a scratch folder; see `Vault.drill`.
+
+    It is one of the destination `at`, else of the first.
+    """
+    vault = workspace.vault_at(at)
+    return vault.drill(ref, scratch=scratch, look=_look, progress=progress)
 
 
 def _look(root: Path) -> list[DrilledStore]:
