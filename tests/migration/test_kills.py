@@ -39,14 +39,14 @@ def test_killed_at_every_fault_point(
 ) -> None:
     old, trace = fresh(source), tmp_path / "trace"
     fill(room, old, tmp_path)
+    expected = holdfast.migrate(room, old, fresh(target))  # makes what a first call makes
+    release(room, holdfast, old)
     whole = holdfast("migrate", room, old, fresh(target), trace=trace)
     assert whole.returncode == 0, whole.stderr
+    release(room, holdfast, old)
     points = Counter(trace.read_text(encoding="utf-8").split())
     mine = {point: count for point, count in points.items() if point.startswith(OURS)}
     assert "migration.copied" in mine
-    release(room, holdfast, old)
-    expected = holdfast.migrate(room, old, fresh(target))
-    release(room, holdfast, old)
     others = sorted(points.keys() - mine.keys())
     for point in [*sorted(mine), *random.Random(7).sample(others, min(3, len(others)))]:
         for visit in sorted({1, mine.get(point, 1)}):

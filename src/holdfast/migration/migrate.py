@@ -6,6 +6,8 @@ deleted.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from pathlib import Path
 from typing import NamedTuple
@@ -13,12 +15,11 @@ from typing import NamedTuple
 import msgspec
 from blake3 import blake3
 
-import holdfast.errors
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import make_folder
 from holdfast.durable.locks import Lock
 from holdfast.engines.urls import url_for, without_password
-from holdfast.errors import HoldfastError, RunError, StepError
+from holdfast.errors import HoldfastError
 from holdfast.migration.content import Content, Moved, Tally
 from holdfast.migration.room import Mover, RoomName, check_ends, is_there
 from holdfast.workflows import RunFailedError, StepFailedError, Workflows, step, workflow
@@ -71,12 +72,16 @@ class Order(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class _Ends(NamedTuple):
-    """What the steps work with in this process: the URLs as they were given, who is told."""
+    """What the steps work with in this process: the URLs as they were given, who is told.
+
+    A run keeps an error as text; `errors` has it with its path and its hint.
+    """
 
     source: str
     target: str
     wait: float
     moved: Moved | None
+    errors: list[HoldfastError]
 
 
 class _Start(msgspec.Struct, frozen=True, rename="camel"):
@@ -106,7 +111,8 @@ def copy(order: Order, start: _Start, expected: int) -> None:
     """Bring to the target what it has not yet."""
     ends = _ends.get()
     tally = Tally(ends.moved, expected)
-    mover_of(order.room).copy(ends.source, ends.target, start.held, tally, start.now)
+    with _noted():
+        mover_of(order.room).copy(ends.source, ends.target, start.held, tally, start.now)
     fault_point("migration.copied")
 
 
@@ -124,7 +130,8 @@ def move_room(order: Order) -> tuple[_Start, Content, Content, Content]:
     start = begin(order)
     mover.hold(ends.source, dict.fromkeys(start.held, True))
     try:
-        mover.refuse_live(ends.source, ends.wait)
+        with _noted():
+            mover.refuse_live(ends.source, ends.wait)
         before = look(order, start)
         copy(order, start, before.size)
         copied, after = compare(order, start)
@@ -187,7 +194,8 @@ def migrate(
     lock = Lock(state / "migrations.lock", purpose=f"move the {room}", timeout=0)
     with lock, Workflows(url_for("sqlite", state / "state.db")) as engine:
         context = copy_context()
-        context.run(_ends.set, _Ends(source, target, wait, moved))
+        errors: list[HoldfastError] = []
+        context.run(_ends.set, _Ends(source, target, wait, moved, errors))
         begun, run_id = _run_of(engine, order)
         try:
             if begun:
@@ -195,7 +203,7 @@ def migrate(
             else:
                 result = context.run(engine.run, move_room, (order,), run_id=run_id)
         except (StepFailedError, RunFailedError) as error:
-            raise _own_error(error) from error
+            raise (errors or [error])[-1] from None
     start, before, copied, after = result
     return MigrationReport(
         run=run_id,
@@ -220,15 +228,16 @@ def _run_of(engine: Workflows, order: Order) -> tuple[bool, str]:
     return False, f"{order.room}-{mark}-{len(mine) + 1}"
 
 
-def _own_error(error: StepFailedError | RunFailedError) -> HoldfastError | StepError | RunError:
-    """What a step raised, as its own kind of error again."""
-    module, _, name = error.failure.type.rpartition(".")
-    kind = getattr(holdfast.errors, name, None) if module == "holdfast.errors" else None
-    if isinstance(kind, type) and issubclass(kind, HoldfastError):
-        return kind(error.failure.message)
-    return error
+@contextmanager
+def _noted() -> Iterator[None]:
+    try:
+        yield
+    except HoldfastError as error:
+        _ends.get().errors.append(error)
+        raise
 
 
 def _measured(order: Order, start: _Start, url: str) -> Content:
     mover, ends = mover_of(order.room), _ends.get()
-    return mover.measure(url, mover.names(ends.source), Tally(), start.now)
+    with _noted():
+        return mover.measure(url, mover.names(ends.source), Tally(), start.now)
