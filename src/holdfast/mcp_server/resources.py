@@ -1,6 +1,6 @@
 """Resources: the registries, runs and snapshots, each under an address of its own."""
 
-import functools
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 from mcp.server.mcpserver import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ResourceNotFoundError
 
-from holdfast.errors import HoldfastError, NotFoundError, UsageError
+from holdfast.errors import HoldfastError, UsageError
 from holdfast.mcp_server import of_backups, of_state, of_workflows
 from holdfast.mcp_server.answers import answer_of, error_text
 from holdfast.mcp_server.tool import Desk
@@ -53,8 +53,6 @@ def _one(desk: Desk, function: Callable[..., Any], parameter: str) -> Callable[.
     async def read(**given: str) -> str:
         return await _read(desk, function, **given)
 
-    import inspect
-
     own = inspect.Parameter(parameter, inspect.Parameter.KEYWORD_ONLY, annotation=str)
     read.__signature__ = inspect.Signature([own], return_annotation=str)  # type: ignore[attr-defined]
     read.__annotations__ = {parameter: str, "return": str}
@@ -71,8 +69,8 @@ async def _read(desk: Desk, function: Callable[..., Any], **given: str) -> str:
 
     try:
         with anyio.fail_after(_SECONDS):
-            return await anyio.to_thread.run_sync(functools.partial(work), abandon_on_cancel=True)
-    except (NotFoundError, UsageError) as error:
+            return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
+    except UsageError as error:
         raise ResourceNotFoundError(error_text(error)) from error
     except HoldfastError as error:
         raise ResourceError(error_text(error)) from error

@@ -13,6 +13,7 @@ import msgspec
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import ToolAnnotations
 
+from holdfast.claude.masking import mask
 from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace
 from holdfast.mcp_server.answers import answer_of, error_text, masked_text
@@ -94,6 +95,6 @@ class Desk:
 def _label(tool: Tool, arguments: dict[str, Any]) -> str:
     """What an undo point says of a call: the tool and what it was given."""
     given = {key: value for key, value in arguments.items() if value not in (None, [], "")}
-    text = msgspec.json.encode(given).decode()
+    text = masked_text(msgspec.json.encode(mask(given)).decode())
     cut = f"{text[:_LABEL]}…" if len(text) > _LABEL else text
-    return f"mcp {tool.function.__name__} {masked_text(cut)}"
+    return f"mcp {tool.function.__name__} {cut}"
