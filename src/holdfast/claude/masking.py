@@ -7,15 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.secrets.masking import masked_text
+
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?\}")
 _TELLING_NAME = re.compile(
     r"(?i)(passw(or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key"
     r"|credential|authorization|cookie|bearer|[_-]key$|^key$|[_-]pat$|oauth)"
-)
-_TELLING_VALUE = re.compile(
-    r"(sk-[A-Za-z0-9_-]{16,}|gh[pousr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}"
-    r"|xox[abeoprs]-[\w-]{10,}|AKIA[A-Z2-7]{16}|AIza[\w-]{30,}|npm_\w{30,}|hf_\w{30,}"
-    r"|[sr]k_live_\w{16,}|eyJ[\w-]{10,}\.eyJ[\w-]{10,}\.[\w-]*|AGE-SECRET-KEY-1[A-Z0-9]{20,})"
 )
 _IN_URL = re.compile(r"(?<=://)([^\s/:@]*:)?([^\s/@]{3,})(?=@)")
 _IN_QUERY = re.compile(
@@ -47,7 +44,7 @@ def mask_text(text: str, name: str = "") -> str:
             return (scheme[0] if scheme else "") + _masked(literal)
     text = _IN_URL.sub(lambda found: (found[1] or "") + _masked_unless_reference(found[2]), text)
     text = _IN_QUERY.sub(lambda found: found[1] + _masked_unless_reference(found[2]), text)
-    return _TELLING_VALUE.sub(lambda found: _masked(found[0]), text)
+    return masked_text(text)
 
 
 def literal_secrets(server: Any) -> Iterator[tuple[str, ...]]:

@@ -24,11 +24,16 @@ def masked_lines(lines: Iterable[bytes], known: Iterable[str] = ()) -> Iterator[
             in_key = ends is None
             yield _MASK + b" (private key)" + line[len(line.rstrip(b"\r\n")) :]
             continue
-        yield _masked(line, values)
+        yield _masked(line, _AS_SETTINGS, values)
 
 
-def _masked(line: bytes, values: Iterable[bytes]) -> bytes:
-    spans = [(start, start + len(value)) for _, start, value in candidates_in(line, _AS_SETTINGS)]
+def masked_text(text: str) -> str:
+    """`text` with what has the shape of a secret masked by its length."""
+    return _masked(text.encode("utf-8", "surrogatepass"), "").decode("utf-8", "surrogatepass")
+
+
+def _masked(line: bytes, name: str, values: Iterable[bytes] = ()) -> bytes:
+    spans = [(start, start + len(value)) for _, start, value in candidates_in(line, name)]
     for value in values:
         spans += [match.span() for match in re.finditer(re.escape(value), line)]
     pieces, done = [], 0
