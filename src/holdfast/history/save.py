@@ -255,6 +255,6 @@ def _refusal(repository: Repository, findings: list[SecretFinding]) -> HoldfastE
     return RefusedError(
         "likely secrets in what would be committed: " + "; ".join(places),
         path=repository.root,
-        hint="move them out, name the file in .gitignore, or mark a harmless line with "
-        "'pragma: allowlist secret'; to commit them all the same: --allow-secrets",
+        hint="move them out (holdfast secrets move FILE), name the file in .gitignore, or mark a "
+        "harmless line with 'pragma: allowlist secret'; to commit all the same: --allow-secrets",
     )

@@ -187,11 +187,12 @@ class SecretStore:
 def check_name(name: str) -> str:
     """`name` if a secret can be called so, else `UsageError`: as variables of an environment are.
 
-    Capitals only: Windows does not tell ``token`` from ``TOKEN``.
+    Capitals only: Windows does not tell ``token`` from ``TOKEN``. The error does not repeat what
+    was given, which may be a value by mistake.
     """
     if not _NAME.fullmatch(name):
         hint = "capitals, digits and _, as in GITHUB_TOKEN"
-        raise UsageError(f"{name!r} is no name for a secret", hint=hint)
+        raise UsageError("this is no name for a secret", hint=hint)
     return name
 
 

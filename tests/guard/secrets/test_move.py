@@ -133,7 +133,7 @@ def test_no_command_ever_prints_a_value(workspace: Workspace, holdfast: Runner) 
         done = holdfast("secrets", *arguments, cwd=root, stdin=stdin)
         said += done.stdout + done.stderr
     for value in (GITHUB, "hunter2"):
-        assert value not in said.replace(f"'{GITHUB}' is no name", "")
+        assert value not in said
     assert "shared/again.txt:1" in said
 
 
