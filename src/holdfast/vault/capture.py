@@ -69,6 +69,25 @@ class Capture:
         self._scratch = scratch
         self._identify = identify
 
+    def read_or_tell(
+        self, place: str, status: os.stat_result, tell: Callable[[str], None]
+    ) -> Content | None:
+        """As `read`; what goes wrong is told instead, and None returned when nothing was read."""
+        try:
+            content = self.read(place, status)
+        except FileNotFoundError:
+            tell("it vanished while the backup was made")
+            return None
+        except OSError as error:
+            tell(error.strerror or str(error))
+            return None
+        except ChangingError:
+            tell("it changed each time it was read")
+            return None
+        if content.problem is not None:
+            tell(content.problem)
+        return content
+
     def read(self, place: str, status: os.stat_result) -> Content:
         """Capture the regular file at `place`, which looked like `status`.
 

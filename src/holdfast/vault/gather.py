@@ -9,6 +9,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -17,7 +18,7 @@ from holdfast.durable.trees import is_junction
 from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import BusyError, HoldfastError, storage_error
 from holdfast.vault import queue_files
-from holdfast.vault.capture import Capture, ChangingError, Content, at_rest
+from holdfast.vault.capture import Capture, Content, at_rest
 from holdfast.vault.coverage import WORKSPACE, Tree, is_secret
 from holdfast.vault.entries import SECOND, Entry, Kind, Problem, Totals, from_status
 from holdfast.vault.excludes import remade_by
@@ -324,19 +325,10 @@ class Gathering:
         known = None if twin is None else self._twins.get(twin)
         if known is not None and known.on_disk == (status.st_size, *entry.on_disk[1:]):
             return msgspec.structs.replace(known, path=path, root=tree.number)
-        try:
-            content = self._capture.read(tree.place(path), status)
-        except FileNotFoundError:
-            self._report(tree, path, "it vanished while the snapshot was taken")
+        tell = partial(self._report, tree, path)
+        content = self._capture.read_or_tell(tree.place(path), status, tell)
+        if content is None:
             return None
-        except OSError as error:
-            self._report(tree, path, error)
-            return None
-        except ChangingError:
-            self._report(tree, path, "it changed each time it was read")
-            return None
-        if content.problem is not None:
-            self._report(tree, path, content.problem)
         entry = _filled(path, content, twin, tree.number)
         if twin is not None:
             self._twins[twin] = entry

@@ -15,7 +15,7 @@ from holdfast.durable.trees import Entry as Found
 from holdfast.durable.trees import walk
 from holdfast.engines.sqlite_copy import COMPANIONS
 from holdfast.errors import storage_error
-from holdfast.vault.capture import Capture, ChangingError
+from holdfast.vault.capture import Capture
 from holdfast.vault.coverage import WORKSPACE, Tree
 from holdfast.vault.create import Order
 from holdfast.vault.entries import Entry, Kind, Problem, Root, from_status
@@ -115,19 +115,10 @@ class Gatherer:
 
     def _file(self, path: str, status: os.stat_result) -> Gathered | None:
         self._spool.clear()
-        try:
-            content = self._capture.read(self._tree.place(path), status)
-        except FileNotFoundError:
-            self._report(path, "it vanished while the backup was made")
+        tell = partial(self._report, path)
+        content = self._capture.read_or_tell(self._tree.place(path), status, tell)
+        if content is None:
             return None
-        except OSError as error:
-            self._report(path, error.strerror or str(error))
-            return None
-        except ChangingError:
-            self._report(path, "it changed each time it was read")
-            return None
-        if content.problem is not None:
-            self._report(path, content.problem)
         if content.capture == "sqlite":
             self._tree.companions.update(path + suffix for suffix in COMPANIONS)
         entry = from_status(path, "file", content.status)
