@@ -334,3 +334,14 @@ def test_an_unexpected_error_leaves_no_temporary(tmp_path: Path) -> None:
     with pytest.raises(TypeError):
         files.write_atomic(tmp_path / "file", "text")  # type: ignore[arg-type]
     assert os.listdir(tmp_path) == []
+
+
+def test_a_read_only_file_is_synced_and_stays_read_only(tmp_path: Path) -> None:
+    path = tmp_path / "HEAD"
+    path.write_bytes(b"bees")
+    path.chmod(stat.S_IREAD)
+    try:
+        files.sync_closed(path)
+        assert not path.stat().st_mode & stat.S_IWRITE
+    finally:
+        path.chmod(stat.S_IREAD | stat.S_IWRITE)

@@ -192,8 +192,23 @@ def _move_across(source: Path, target: Path) -> None:
 def _copy_synced(source: str | Path, target: str | Path) -> None:
     shutil.copy2(source, target, follow_symlinks=False)
     if not os.path.islink(target):
-        with open(target, "rb" if sys.platform != "win32" else "r+b") as copy:
-            sync_whole(copy.fileno())
+        sync_closed(Path(target))
+
+
+def sync_closed(path: Path) -> None:
+    """fsync a file that was closed already, a read-only one too. Raises `OSError`."""
+    place = long_path(path)
+    mode = stat.S_IMODE(os.stat(place).st_mode)
+    # Windows flushes only what is open for writing, and opens no read-only file for that.
+    locked = sys.platform == "win32" and not mode & stat.S_IWRITE
+    if locked:
+        os.chmod(place, mode | stat.S_IWRITE)
+    try:
+        with open(place, "rb" if sys.platform != "win32" else "r+b") as file:
+            sync_whole(file.fileno())
+    finally:
+        if locked:
+            os.chmod(place, mode)
 
 
 def remove_tree(path: Path) -> None:

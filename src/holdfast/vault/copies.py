@@ -22,6 +22,7 @@ from holdfast.durable.files import (
     remove,
     remove_tree,
     sweep_temporary,
+    sync_closed,
     sync_folder,
     temporary_beside,
     write_atomic,
@@ -280,9 +281,8 @@ else:
 
     def _sync_all(top: Path) -> None:
         for path in _files(top):
-            with path.open("r+b") as file:
-                os.fsync(file.fileno())
+            sync_closed(path)
 
     def _files(top: Path) -> Iterator[Path]:
-        for folder, _, names in os.walk(top):
+        for folder, _, names in os.walk(long_path(top)):
             yield from (Path(folder, name) for name in names if not Path(folder, name).is_symlink())

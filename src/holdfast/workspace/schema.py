@@ -3,6 +3,7 @@
 Printed by ``python -m holdfast.workspace.schema``.
 """
 
+import inspect
 import sys
 from typing import Any
 
@@ -20,6 +21,8 @@ def settings_schema() -> dict[str, Any]:
     schema = msgspec.json.schema(SettingsDocument)
     for definition in schema["$defs"].values():
         definition.pop("required", None)
+        if "description" in definition:  # Python 3.13 indents docstrings otherwise than 3.12
+            definition["description"] = inspect.cleandoc(definition["description"])
         if "properties" in definition:
             definition["properties"]["$comment"] = {"type": "string"}
             definition["additionalProperties"] = False
