@@ -279,6 +279,8 @@ def test_nothing_is_written_through_a_link(tmp_path: Path, victim: Path) -> None
     hostile = Hostile().other("workspace/door", tarfile.SYMTYPE, str(victim))
     hostile.file("workspace/door/precious").file("workspace/door/escaped")
     problems = refused(tmp_path, hostile)
+    if sys.platform == "win32":
+        problems.pop("door", None)  # making a link needs a privilege there
     assert len(problems) == 2
     assert all("behind a link" in each for each in problems.values())
     assert [path.name for path in victim.iterdir()] == ["precious"]
@@ -296,6 +298,7 @@ def test_a_link_cannot_take_the_place_of_a_folder_with_content(
     assert (victim / "precious").read_text() == "precious"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege on Windows")
 def test_a_link_that_is_there_already_is_not_followed(tmp_path: Path, victim: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "door").symlink_to(victim)

@@ -66,7 +66,7 @@ class Terminal:
         from holdfast.durable import points
 
         if points.current() is None:
-            line = shlex.join(["holdfast", *sys.argv[1:]])
+            line = _line(["holdfast", *sys.argv[1:]])
             log = points.PointLog(layout.points)
             self._scope.enter_context(points.recording(log, line))
 
@@ -206,6 +206,15 @@ def _print_error(facts: dict[str, Any], text: str, as_json: bool) -> None:
         click.echo(msgspec.json.encode({"error": facts}).decode(), err=True)
     else:
         click.secho(f"error: {text}", err=True, fg="red" if sys.stderr.isatty() else None)
+
+
+def _line(words: list[str]) -> str:
+    """The command line that says `words`, as it is typed on this system."""
+    if sys.platform == "win32":
+        import subprocess
+
+        return subprocess.list2cmdline(words)
+    return shlex.join(words)
 
 
 def readable_size(size: float) -> str:

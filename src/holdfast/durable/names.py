@@ -33,6 +33,16 @@ def long_path(path: Path) -> Path:
     return Path("\\\\?\\" + text)
 
 
+def plain_path(path: Path) -> Path:
+    """`path` without what `long_path` puts before it: the form that people and URLs have."""
+    if sys.platform != "win32":
+        return path
+    text = str(path)
+    if text.startswith("\\\\?\\UNC\\"):
+        return Path("\\\\" + text[8:])
+    return Path(text.removeprefix("\\\\?\\"))
+
+
 def windows_problem(name: str) -> str | None:
     """Why Windows would refuse a file of this name, or None when it would not."""
     if not name:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote_to_bytes, urlsplit
 
+from holdfast.durable.names import plain_path
 from holdfast.errors import UsageError
 
 SCHEMES = ("memory", "file", "json", "sqlite", "redis", "rediss", "postgresql")
@@ -58,7 +59,7 @@ def parse_url(text: str) -> EngineUrl:
 
 def url_for(scheme: str, path: Path) -> str:
     """The URL of an engine on this disk, e.g. ``url_for("sqlite", Path("/srv/state.db"))``."""
-    rest = _without_long_prefix(path.absolute()).as_uri().removeprefix("file:")
+    rest = plain_path(path.absolute()).as_uri().removeprefix("file:")
     return f"{scheme}:{rest if rest.startswith('///') else '//' + rest}"
 
 
@@ -96,10 +97,3 @@ def _windows_path(host: str, text: str) -> Path:
     if below[1:2] == ":":
         return Path(below)
     return Path("//" + below) if text.startswith("//") else Path("/" + below).absolute()
-
-
-def _without_long_prefix(path: Path) -> Path:
-    text = str(path)
-    if text.startswith("\\\\?\\UNC\\"):
-        return Path("\\\\" + text[8:])
-    return Path(text.removeprefix("\\\\?\\")) if sys.platform == "win32" else path

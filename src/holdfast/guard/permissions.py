@@ -95,6 +95,7 @@ else:
                 ["icacls", str(path), *arguments],
                 capture_output=True,
                 text=True,
+                encoding="oem",
                 errors="replace",
                 timeout=_LIMIT,
                 check=False,

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from holdfast.durable.names import plain_path
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
 from holdfast.upkeep.status import store_statuses
@@ -29,7 +30,7 @@ def drill(
 def _look(root: Path) -> list[DrilledStore]:
     """Open every store of the restored workspace at `root`; a tree that is none has no stores."""
     try:
-        layout = read_layout(root)
+        layout = read_layout(plain_path(root))  # as the stores' URLs have it
     except NotFoundError:
         return []
     try:

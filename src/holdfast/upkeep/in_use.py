@@ -3,8 +3,9 @@
 import os
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from holdfast.durable.names import long_path
 from holdfast.errors import HoldfastError, MissingError
@@ -72,7 +73,7 @@ class Held:
 
     def reason(self, path: Path) -> str | None:
         """Why the running programs say that `path` stays: one uses it or something below it."""
-        top = os.path.realpath(path)
+        top = os.path.normcase(os.path.realpath(path))
         for wanted in (top, os.path.join(top, "")):  # noqa: PTH118  with the separator behind it
             at = bisect_left(self._paths, wanted)
             found = self._paths[at] if at < len(self._paths) else ""
@@ -82,7 +83,8 @@ class Held:
 
     def reader_of(self, name: str) -> str | None:
         """The program that was given a text with `name` in it."""
-        return next((who for text, who in self._held if name in text), None)
+        wanted = os.path.normcase(name)
+        return next((who for text, who in self._held if wanted in text), None)
 
 
 def _held_paths() -> Iterator[tuple[str, str]]:
@@ -94,11 +96,19 @@ def _held_paths() -> Iterator[tuple[str, str]]:
         if process.pid in own:
             continue
         with process.oneshot():
-            try:
-                paths = [process.cwd(), *process.cmdline()]
-                if sys.platform != "win32":  # there it is slow, and an open file refuses to move
-                    paths += [file.path for file in process.open_files()]
-                who = f"process {process.pid} ({process.name()})"
-            except (psutil.Error, OSError):
-                continue
-        yield from ((path, who) for path in paths if path)
+            paths = [_told(process.cwd), *(_told(process.cmdline) or ())]
+            if sys.platform != "win32":  # there it is slow, and an open file refuses to move
+                paths += [file.path for file in _told(process.open_files) or ()]
+            name = _told(process.name)
+        who = f"process {process.pid} ({name})" if name else f"process {process.pid}"
+        yield from ((os.path.normcase(path), who) for path in paths if path)
+
+
+def _told(ask: Callable[[], Any]) -> Any:
+    """The answer, or None where the system refuses it: what else it tells still counts."""
+    import psutil
+
+    try:
+        return ask()
+    except (psutil.Error, OSError):
+        return None

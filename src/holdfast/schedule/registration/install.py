@@ -22,6 +22,9 @@ SYSTEMS: dict[str, Callable[[Entry, Path], Plan]] = {
     "cron": cron.plan,
 }
 
+# schtasks speaks the language, and in the character set, of the console.
+_ENCODING = "oem" if sys.platform == "win32" else "utf-8"
+
 
 class Registered(msgspec.Struct, frozen=True, rename="camel"):
     """What was, or would be, written and run; `files` are their contents by path."""
@@ -112,6 +115,8 @@ def _run(command: Command) -> None:
             input=command.stdin,
             capture_output=True,
             text=True,
+            encoding=_ENCODING,
+            errors="replace",
             timeout=60,
             check=False,
         )
