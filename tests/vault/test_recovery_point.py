@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+from holdfast.engines.urls import url_for
 from holdfast.facade import open_workspace
 from holdfast.queues import Queue
 from holdfast.vault import Vault
@@ -92,7 +93,7 @@ def test_a_queue_is_captured_between_two_records(tmp_path: Path) -> None:
     from holdfast.vault.capture import Capture
 
     tree = tmp_path / "tree"
-    queue = Queue("jobs", url=f"file://{tree.as_posix()}")
+    queue = Queue("jobs", url=url_for("file", tree))
     queue.put_many([{"n": number} for number in range(100)])
     for message in queue.take(10):
         queue.ack(message.receipt)
@@ -112,7 +113,7 @@ def test_a_queue_is_captured_between_two_records(tmp_path: Path) -> None:
         Capture.read_held = read_held  # type: ignore[method-assign]
     queue.close()
     vault.restore("latest", to=tmp_path / "out")
-    with Queue("jobs", url=f"file://{(tmp_path / 'out').as_posix()}") as restored:
+    with Queue("jobs", url=url_for("file", tmp_path / "out")) as restored:
         assert [message.body["n"] for message in restored.peek(200)] == list(range(10, 100))
     time.sleep(2.1)
     vault.snapshot(tree)

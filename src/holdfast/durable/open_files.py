@@ -6,9 +6,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from holdfast.durable.names import plain_path
+
 
 class Opener(NamedTuple):
-    """A process that has a file open."""
+    """A process that has a file open; its name is empty where the system does not tell it."""
 
     pid: int
     name: str
@@ -21,11 +23,15 @@ def openers(places: Iterable[Path]) -> Iterator[Opener]:
     """
     import psutil  # type: ignore[import-untyped,unused-ignore]
 
-    wanted = tuple(os.path.normcase(os.path.realpath(place)) for place in places)
+    wanted = tuple(os.path.normcase(os.path.realpath(plain_path(place))) for place in places)
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):
-            if any(_is_in(file.path, wanted) for file in process.open_files()):
-                yield Opener(process.pid, process.name())
+            if not any(_is_in(file.path, wanted) for file in process.open_files()):
+                continue
+            name = ""
+            with suppress(psutil.Error, OSError):
+                name = process.name()
+            yield Opener(process.pid, name)
 
 
 def _is_in(path: str, places: tuple[str, ...]) -> bool:

@@ -16,7 +16,7 @@ def holders(folders: Iterable[Path]) -> list[str]:
     Only processes of this user can be looked at; this process itself is left out.
     """
     others = (opener for opener in openers(folders) if opener.pid != os.getpid())
-    return [f"{opener.name} (process {opener.pid})" for opener in others]
+    return [f"{opener.name or 'a program'} (process {opener.pid})" for opener in others]
 
 
 def refuse_if_held(folders: Iterable[Path], what: str) -> None:
