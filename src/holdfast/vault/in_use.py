@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from holdfast.durable.files import remove, temporary_beside
+from holdfast.durable.names import plain_path
 from holdfast.durable.quarantine import Quarantine
 from holdfast.engines.sqlite_copy import copy_database
 from holdfast.engines.sqlite_restore import check_readable, used_by_others
@@ -25,6 +26,6 @@ def keep_database(path: Path, quarantine: Quarantine, *, reason: str) -> str:
     copy = temporary_beside(path)
     try:
         copy_database(path, copy)
-        return quarantine.take(copy, reason=reason, origin=path).id
+        return quarantine.take(copy, reason=reason, origin=plain_path(path)).id
     finally:
         remove(copy)
