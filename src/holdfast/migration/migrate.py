@@ -97,7 +97,8 @@ _ends: ContextVar[_Ends] = ContextVar("migration_ends")
 @step
 def begin(order: Order) -> _Start:
     """Note the time, and which queues are paused already."""
-    return _Start(time.time(), mover_of(order.room).pauses(_ends.get().source))
+    with _noted():
+        return _Start(time.time(), mover_of(order.room).pauses(_ends.get().source))
 
 
 @step
