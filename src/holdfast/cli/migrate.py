@@ -19,8 +19,8 @@ _STATE = "migrations"
     None,
     "migrate",
     examples=[
-        "holdfast migrate queues file:///srv/work/.holdfast/queues redis://127.0.0.1/0 --dry-run",
-        "holdfast migrate workflows sqlite:////srv/work/.holdfast/state.db postgresql:///agents",
+        "holdfast migrate queues file:///srv/bees/.holdfast/queues redis://127.0.0.1/0 --dry-run",
+        "holdfast migrate workflows sqlite:////srv/bees/.holdfast/state.db postgresql:///agents",
         "holdfast migrate events postgresql:///agents sqlite:////srv/events.db --switch",
     ],
 )
