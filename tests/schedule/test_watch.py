@@ -212,13 +212,17 @@ def test_alarms_hear_of_other_programs_files(workspace: Workspace) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has inotify")
-def test_too_few_watches_are_told_and_lived_with(workspace: Workspace) -> None:
+@pytest.mark.parametrize("room", [0, 6])
+def test_too_few_watches_are_told_and_lived_with(workspace: Workspace, room: int) -> None:
     root = workspace.layout.root
-    few = 'echo 3 > /proc/sys/user/max_inotify_watches && exec "$@"'
+    folders = 2 + sum(path.is_dir() for path in root.rglob("*"))  # and one below .holdfast
+    few = f'echo {folders + room} > /proc/sys/user/max_inotify_watches && exec "$@"'
     before = [shutil.which("unshare") or "false", "-Ur", "sh", "-c", few, "sh"]
     if subprocess.run([*before, "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("NOT TESTED: no user namespace to lower the limit in")
-    watching = Watching(root, *before, ready=False)
+    if not room:
+        before[4] = before[4].replace(str(folders), "3")
+    watching = Watching(root, *before, ready=bool(room))
     try:
         plan = root / "made" / "9" / "plan.md"
         for number in range(10):

@@ -1,16 +1,16 @@
 """The stream of changes below some folders, from the system or, where it has none, by looking.
 
 Linux gives a user a limited number of watches. watchfiles says so when it starts, but not when a
-folder made later gets none, so that is tried here: a watcher that is blind must not say that
-nothing changed.
+folder made later gets none, so the system is asked which folders it watches: a watcher that is
+blind must not say that nothing changed.
 """
 
-import ctypes
-import errno
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,8 +18,7 @@ _STEP = 10  # ms: how long the hook of the guard waits for the stream, once or t
 _DEBOUNCE = 100  # ms: for how long changes are gathered when they do not stop
 _TICK = 500  # ms: how often nothing is reported
 _POLL = 30_000  # ms between two looks at the whole tree
-
-_IN_CREATE = 0x100
+_PATIENCE = 2.0  # seconds for the watch of a new folder to be set: watchfiles reports it before
 
 
 class Batch(NamedTuple):
@@ -29,8 +28,14 @@ class Batch(NamedTuple):
     exact: bool
 
 
+_NO_MORE = (
+    "the system gives no more watches; "
+    "raise the limit with: sudo sysctl fs.inotify.max_user_watches=1048576"
+)
+
+
 class _BlindError(Exception):
-    """There are folders that the system does not watch."""
+    """There are folders that the system does not watch, or may not; says why and what helps."""
 
 
 def follow(
@@ -41,19 +46,21 @@ def follow(
     When the system's watches run out, the trees are looked through instead. That, and folders that
     may not be looked into, is told to `warn`, and then nothing is exact any more.
     """
-    instead = f"looking through the tree every {_POLL // 1000} s instead"
     try:
         yield from _watch(roots, stop, exact=True)
     except PermissionError as error:
         warn(f"not all folders can be watched ({error}); the guard's hook looks for itself")
         yield from _watch(roots, stop, exact=False)
     except (_BlindError, OSError) as error:
-        if not _is_limit(error):
+        if "watch limit" in str(error).lower():  # as watchfiles says it
+            error = _BlindError(_NO_MORE)
+        if not isinstance(error, _BlindError):
             raise
         warn(
-            f"the system gives no more watches: {instead}, and the guard's hook looks for itself; "
-            "raise the limit with: sudo sysctl fs.inotify.max_user_watches=1048576"
+            f"not all folders are watched, so the tree is looked through every {_POLL // 1000} s, "
+            f"and the guard's hook looks for itself: {error}"
         )
+        yield Batch([], exact=False)  # at once: the first look at the tree takes its time
         yield from _watch(roots, stop, exact=False, poll=True)
 
 
@@ -76,36 +83,50 @@ def _watch(
         ignore_permission_denied=not exact,  # it would keep silent about the limit too
     )
     for changes in stream:
-        made = any(
-            change is Change.added and os.path.isdir(path)  # noqa: PTH112  for every change
-            for change, path in changes
-        )
-        if exact and made and _watches_ran_out(roots[0]):
-            raise _BlindError
+        if exact:
+            _check_watched((path for change, path in changes if change is Change.added), roots[0])
         yield Batch([path for _, path in changes], exact)
-
-
-def _is_limit(error: Exception) -> bool:
-    return isinstance(error, _BlindError) or "watch limit" in str(error).lower()
 
 
 if sys.platform == "linux":
 
-    def _watches_ran_out(folder: Path) -> bool:
-        """Whether the system refuses one more watch."""
-        library = ctypes.CDLL(None, use_errno=True)
-        descriptor = library.inotify_init()
-        if descriptor < 0:
-            return ctypes.get_errno() in (errno.EMFILE, errno.ENFILE)
-        try:
-            watch = library.inotify_add_watch(descriptor, os.fsencode(folder), _IN_CREATE)
-            return bool(watch < 0 and ctypes.get_errno() == errno.ENOSPC)
-        finally:
-            os.close(descriptor)
+    def _check_watched(made: Iterable[str], root: Path) -> None:
+        """Raise `_BlindError` unless each folder among the `made` paths, and all below, is watched.
+
+        Raises `PermissionError` for one that this user may not look into.
+        """
+        wanted = [path for path in made if os.path.isdir(path)]  # noqa: PTH112  for every change
+        deadline = time.monotonic() + _PATIENCE
+        while wanted:
+            watched = _watched_inodes()
+            if root.stat().st_ino not in watched:
+                raise _BlindError("this file system does not tell what is watched")
+            if all(inode in watched for path in wanted for inode in _folders(path)):
+                return
+            if time.monotonic() > deadline:
+                raise _BlindError(_NO_MORE)
+            time.sleep(_STEP / 1000)
+
+    def _watched_inodes() -> set[int]:
+        """The inodes that this process watches (proc(5), /proc/pid/fdinfo, inotify)."""
+        inodes = set()
+        for entry in os.scandir("/proc/self/fdinfo"):
+            with suppress(OSError), Path(entry.path).open("rb") as file:  # closed meanwhile
+                for line in file:
+                    if line.startswith(b"inotify wd:"):
+                        inodes.add(int(line.split(b"ino:", 1)[1].split(b" ", 1)[0], 16))
+        return inodes
+
+    def _folders(top: str) -> Iterator[int]:
+        """The inodes of the folder `top` and of those below; not of what vanishes meanwhile."""
+        for folder, _, _ in os.walk(top):
+            with suppress(FileNotFoundError):
+                if not os.access(folder, os.R_OK):
+                    raise PermissionError(f"{folder} may not be looked into")
+                yield os.lstat(folder).st_ino
 
 else:
 
-    def _watches_ran_out(folder: Path) -> bool:
+    def _check_watched(made: Iterable[str], root: Path) -> None:
         """Other systems watch a whole tree at once."""
-        del folder
-        return False
+        del made, root
