@@ -137,7 +137,7 @@ def _member(owner: str, name: str, member: Any) -> str:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         shown += _returns(node) if _is_property(member) else _signature(node)
         shown = f"async {shown}" if isinstance(node, ast.AsyncFunctionDef) else shown
-    told = textwrap.indent(markdown(function.__doc__), "  ")
+    told = textwrap.indent(markdown(function.__doc__), "    ")  # four, as Python-Markdown wants
     return f"- {code(shown)}\n\n{told}\n\n" if told else f"- {code(shown)}\n\n"
 
 

@@ -71,7 +71,7 @@ add_completion_class(PowerShellComplete)
         "holdfast completion bash >> ~/.bashrc",
         "holdfast completion zsh >> ~/.zshrc",
         "holdfast completion fish > ~/.config/fish/completions/holdfast.fish",
-        "holdfast completion powershell >> $PROFILE",
+        "holdfast completion powershell | Add-Content $PROFILE",
     ],
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish", "powershell"]))
