@@ -379,6 +379,20 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
     assert lost == []
 
 
+NAMED_TEST = re.compile(r"\]\((tests/[\w/]+\.py)\): `(test_\w+)`")
+
+
+def test_the_tests_behind_the_promises_are_there() -> None:
+    named = NAMED_TEST.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
 def test_every_page_is_on_the_map() -> None:
     listed = LINK.findall((ROOT / "docs/index.md").read_text(encoding="utf-8"))
     known = {(ROOT / "docs" / target).resolve() for target, _ in listed}
