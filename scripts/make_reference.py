@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from reference_commands import commands_page
+from reference_floors import floors_drawing
 from reference_library import errors_page, library_page
 from reference_manual import manual_page
 from reference_settings import settings_page
@@ -22,6 +23,7 @@ PAGES = {
     "settings.md": settings_page,
     "library.md": library_page,
     "errors.md": errors_page,
+    "../images/floors.svg": floors_drawing,
 }
 
 
@@ -29,7 +31,7 @@ def main() -> None:
     """Write or check every page."""
     stale = []
     for name, make in PAGES.items():
-        notice = f"<!-- {NOTICE} -->\n\n" if name.endswith(".md") else f'.\\" {NOTICE}\n'
+        notice = f'.\\" {NOTICE}\n' if name.endswith(".1") else f"<!-- {NOTICE} -->\n\n"
         text = notice + make().rstrip("\n") + "\n"
         path = FOLDER / name
         if "--check" not in sys.argv[1:]:
