@@ -43,7 +43,7 @@ thing to do: `message`, `path`, `hint`. With `--json` a command prints it on sta
 
 """
 
-_STATUSES = {
+STATUSES = {
     "0": "done, and all is in order",
     "1": "done, and something is wrong: unhealthy, a verification failed, a run failed",
     "2": "the call itself is wrong, or what it names does not exist",
@@ -69,7 +69,7 @@ def errors_page() -> str:
     for module in pkgutil.walk_packages(holdfast.__path__, "holdfast."):
         if module.name.endswith(("failures", "errors", "failing")):
             import_module(module.name)
-    rows = [(code(status), text) for status, text in _STATUSES.items()]
+    rows = [(code(status), text) for status, text in STATUSES.items()]
     listed = map(_error, _below(errors.HoldfastError))
     return "".join(
         [
@@ -137,7 +137,7 @@ def _member(owner: str, name: str, member: Any) -> str:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         shown += _returns(node) if _is_property(member) else _signature(node)
         shown = f"async {shown}" if isinstance(node, ast.AsyncFunctionDef) else shown
-    told = textwrap.indent(markdown(function.__doc__), "  ")
+    told = textwrap.indent(markdown(function.__doc__), "    ")  # four, as Python-Markdown wants
     return f"- {code(shown)}\n\n{told}\n\n" if told else f"- {code(shown)}\n\n"
 
 

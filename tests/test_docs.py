@@ -61,6 +61,31 @@ def check_mcp(stage: Stage) -> None:
         assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
 
 
+def check_install(stage: Stage) -> None:
+    assert stage.said["version"].startswith("holdfast, version ")
+    for name in (".bashrc", ".zshrc", ".config/fish/completions/holdfast.fish"):
+        assert "_HOLDFAST_COMPLETE" in (stage.home / name).read_text(encoding="utf-8")
+
+
+def check_settings(stage: Stage) -> None:
+    lines = stage.said["settings"].splitlines()
+    assert lines[1] == "60"
+    assert "7" in lines
+    assert json.loads((stage.root / "configs/holdfast.json").read_bytes())["undo"]["keepDays"] == 60
+
+
+def a_workspace_to_search(stage: Stage) -> None:
+    require_program("jq")
+    stage.make_workspace()
+
+
+def check_logs(stage: Stage) -> None:
+    assert stage.said["write"] == "6\n"
+    assert '"task_id":"survey-7:look-1"' in stage.said["search"]
+    assert "Out of jars" in stage.said["jq"]
+    assert "No survey" not in stage.said["jq"]
+
+
 def check_migration(stage: Stage) -> None:
     assert "holds 1 queues, 2 messages" in stage.said["migrate"]
     assert "queues.url is sqlite://" in stage.said["migrate"]
@@ -191,7 +216,7 @@ def the_workspace_of_the_demo(stage: Stage) -> None:
         require_program(program)
     told = json.loads(stage.shell("holdfast demo . --json"))
     assert told["held"]
-    picture = html.unescape((ROOT / "docs/assets/demo.svg").read_text(encoding="utf-8"))
+    picture = html.unescape((ROOT / "docs/images/demo.svg").read_text(encoding="utf-8"))
     shown = picture.replace("\N{NO-BREAK SPACE}", " ")
     assert [claim["claim"] for claim in told["claims"] if claim["claim"] not in shown] == []
 
@@ -260,6 +285,8 @@ PAGES = [
     Page("docs/howto-events.md", Stage.make_workspace, check_event_program, only=("python",)),
     Page("docs/howto-events.md", Stage.make_workspace, check_event_commands, only=EVENT_COMMANDS),
     Page("docs/howto-git-history.md", a_git_identity, check_history),
+    Page("docs/howto-install.md", Stage.make_workspace, check_install),
+    Page("docs/howto-logs.md", a_workspace_to_search, check_logs),
     Page("docs/howto-mcp.md", Stage.make_workspace, check_mcp),
     Page("docs/howto-migrate.md", nothing, check_migration),
     Page("docs/howto-queues.md", Stage.make_workspace, check_queues, only=("commands",)),
@@ -268,6 +295,7 @@ PAGES = [
     Page("docs/howto-secrets.md", a_file_for_secrets, check_secrets),
     Page("docs/howto-servers.md", a_client_with_a_server, check_servers),
     Page("docs/howto-services.md", a_watching_agent, check_services, clean_up=stop_services),
+    Page("docs/howto-settings.md", Stage.make_workspace, check_settings),
     Page("docs/howto-undo.md", Stage.make_workspace, check_undo),
     Page("docs/howto-workflows.md", Stage.make_workspace, check_workflows),
     Page("docs/tutorial.md", nothing, check_tutorial, clean_up=stop_services),
@@ -349,6 +377,20 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
         if not place.exists() or (anchor and anchor[1:] not in headings(place)):
             lost.append(f"{target}{anchor}")
     assert lost == []
+
+
+NAMED_TEST = re.compile(r"\]\((tests/[\w/]+\.py)\): `(test_\w+)`")
+
+
+def test_the_tests_behind_the_promises_are_there() -> None:
+    named = NAMED_TEST.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
 
 
 def test_every_page_is_on_the_map() -> None:
