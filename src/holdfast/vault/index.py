@@ -4,7 +4,7 @@ A fragment is zstd-compressed JSON Lines, one line per frame of a pack. Fragment
 and never changed; all of them together are the index.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -93,9 +93,7 @@ class Index:
         few = only if only is None or len(only) <= _FEW else None
         many = only if few is None else None
         while True:
-            self._clear()
-            if many is not None:
-                self._places = dict.fromkeys(many, _NOWHERE)
+            self._clear(many or ())
             fragments = repository.identities(repository.index)
             self._load(repository, fragments, few, without_key, filtered=many is not None)
             for chunk in [chunk for chunk, place in self._places.items() if place == _NOWHERE]:
@@ -125,13 +123,13 @@ class Index:
             return None
         return Place(packed >> 2 * _BITS, packed >> _BITS & _MASK, packed & _MASK)
 
-    def _clear(self) -> None:
+    def _clear(self, wanted: Iterable[str] = ()) -> None:
         self.frames: list[Frame] = []
         self.pack_sizes: dict[str, int] = {}
         self.condemned: set[str] = set()
         self.findings: list[Finding] = []
         self.locked = 0
-        self._places: dict[str, int] = {}
+        self._places: dict[str, int] = dict.fromkeys(wanted, _NOWHERE)
         self._condemned_places: dict[str, int] = {}
 
     def _load(
