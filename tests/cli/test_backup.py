@@ -97,6 +97,39 @@ def test_diff_find_forget_prune_repair(holdfast: Runner, workspace: Path) -> Non
     assert holdfast("backup", "verify", "--full", cwd=workspace).returncode == 0
 
 
+def test_every_destination_is_thinned_by_itself(
+    holdfast: Runner, workspace: Path, tmp_path: Path
+) -> None:
+    agent = workspace / "agents" / "director-agent.py"
+    for name in ("disk", "nas", "later"):
+        place = tmp_path / name / "vault"
+        place.parent.mkdir()
+        done = holdfast("backup", "destinations", "add", name, place, cwd=workspace)
+        assert done.returncode == 0, done.stderr
+    for number, name in enumerate(("disk", "nas", "nas", "disk", "disk")):
+        agent.write_text(f"print({number})\n", encoding="utf-8")
+        done = holdfast("backup", "create", "--to", name, cwd=workspace)
+        assert done.returncode == 0, done.stderr
+    keep = ("backup", "forget", "--keep-last", "1", "--everywhere")
+    assert holdfast(*keep, cwd=workspace).returncode == 4
+    done = holdfast(*keep, "--yes", "--json", cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    found = {each["destination"]: len(each["forgotten"]) for each in json.loads(done.stdout)}
+    assert found == {"disk": 2, "nas": 1, "later": 0}
+    (tmp_path / "nas").rename(tmp_path / "unplugged")
+    done = holdfast("backup", "prune", "--everywhere", "--yes", cwd=workspace)
+    assert done.returncode == 0, done.stderr
+    assert "nas: not there" in done.stderr
+    assert "disk: 2 forgotten snapshots removed" in done.stdout
+    (tmp_path / "disk" / "vault" / "vault.json").write_text("{", encoding="utf-8")
+    (tmp_path / "unplugged").rename(tmp_path / "nas")
+    done = holdfast("backup", "prune", "--everywhere", "--yes", cwd=workspace)
+    assert done.returncode == 1
+    assert "nas: 1 forgotten snapshots removed" in done.stdout
+    assert "disk: " in done.stderr
+    assert holdfast(*keep, "--at", "nas", cwd=workspace).returncode == 2
+
+
 def test_files_of_the_home_come_back_when_named(holdfast: Runner, workspace: Path) -> None:
     settings = workspace.parent / ".gitconfig"
     settings.write_text("[user]\n", encoding="utf-8")

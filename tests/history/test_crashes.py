@@ -1,7 +1,6 @@
 """kill -9 at every fault point of a save and of a restore, and at random instants of a save."""
 
 import os
-import random
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from holdfast.durable.quarantine import Quarantine
 from holdfast.history import History
 from tests.conftest import SOURCE, Runner, was_killed
 from tests.history.conftest import Call
+from tests.kills import RandomKills
 
 SAVE = """
     import sys
@@ -98,15 +98,15 @@ def test_a_save_killed_at_random_instants_goes_on(
 ) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     code = "\n".join(line.strip() for line in SAVE.strip().splitlines())
-    for number in range(12):
+    command = [sys.executable, "-c", code, str(root)]
+    (root / "first.txt").write_bytes(b"first\n")
+    began = time.monotonic()
+    subprocess.run(command, env=environment, check=True)
+    kills = RandomKills(environment, time.monotonic() - began)
+    for number in kills.rounds(12):
         (root / f"{number}.txt").write_bytes(b"%d\n" % number)
         before = files_of(root.parent)
-        process = subprocess.Popen(
-            [sys.executable, "-c", code, str(root)], env=environment, stderr=subprocess.DEVNULL
-        )
-        time.sleep(random.uniform(0.05, 0.4))
-        process.kill()
-        process.wait()
+        kills.run(command)
         await_children(root.parent / ".git" / "index.lock")
         assert files_of(root.parent) == before
         git("fsck", "--strict")

@@ -1,7 +1,6 @@
 """Kill -9 and a full disk, at every fault point and at random, during recover and restore."""
 
 import json
-import random
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.durable.reserve import spend
+from tests.kills import RandomKills
 from tests.recovery.conftest import (
     Saved,
     change,
@@ -124,14 +124,14 @@ def test_recover_under_a_real_limit_of_the_system(saved: Saved, tmp_path: Path) 
 def test_killed_at_random(saved: Saved, tmp_path: Path, work: list[str]) -> None:
     harmed = Harmed(saved, tmp_path)
     work = command(*work, "--yes", "-w", saved.root)
-    for _ in range(6):
+    harmed.again()
+    began = time.monotonic()
+    subprocess.run(work, env=environment(), check=True, capture_output=True)
+    kills = RandomKills(environment(), time.monotonic() - began)
+    for _ in kills.rounds(6):
         harmed.again()
         for _ in range(2):
-            with subprocess.Popen(
-                work, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            ) as process:
-                time.sleep(random.uniform(0.2, 0.9))
-                process.kill()
+            kills.run(work)
         subprocess.run(work, env=environment(), check=True, capture_output=True)
         check_recovered(saved, harmed.files)
 

@@ -14,7 +14,7 @@ from holdfast.errors import NotFoundError, RefusedError
 from holdfast.facade import open_workspace
 from holdfast.recovery.recover import recover
 from holdfast.recovery.source import Source, relative_to
-from holdfast.workspace.creation import create
+from holdfast.workspace.creation import adopt, create
 from tests.conftest import Runner, require_program
 from tests.recovery.conftest import (
     Saved,
@@ -79,6 +79,27 @@ def test_from_the_backup_folder_alone(saved: Saved, tmp_path: Path, holdfast: Ru
         assert agent.path == str(new / "agents/bee.py")
         assert agent.further == {"colour": "yellow", "tags": ["a", {"b": 1.5}]}
         assert not workspace.registry.validate()
+
+
+@pytest.mark.parametrize("asked", ["--from", "in another workspace"])
+def test_a_recovery_over_another_folder_can_be_undone(
+    saved: Saved, tmp_path: Path, holdfast: Runner, asked: str
+) -> None:
+    other = tmp_path / "other"
+    (other / "agents").mkdir(parents=True)
+    (other / "agents/bee.py").write_text("mine\n", encoding="utf-8")
+    adopt(other, home=tmp_path / "other-home")
+    with open_workspace(other) as workspace:
+        workspace.queue("jobs").put({"job": "other"})
+    before = contents(other)
+    source = ["--from", saved.vault.path] if asked == "--from" else ["-w", saved.root]
+    done = holdfast("recover", "latest", *source, "--to", other, "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert jobs_in(other) == ["before"]
+    assert (other / "agents/bee.py").read_bytes() == saved.files["agents/bee.py"]
+    undone = holdfast("undo", "--yes", "-w", other)
+    assert undone.returncode == 0, undone.stdout + undone.stderr
+    assert contents(other) == before
 
 
 def test_of_the_home_what_is_missing_comes_back(saved: Saved, holdfast: Runner) -> None:

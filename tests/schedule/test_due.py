@@ -21,7 +21,7 @@ HOUR = timedelta(hours=1)
 
 
 def due(state: JobState, now: datetime) -> datetime | None:
-    return due_time(HOURLY, state, now, NOWHERE)
+    return due_time(HOURLY, state, now, [NOWHERE])
 
 
 def test_a_new_job_waits_for_its_first_time() -> None:
@@ -58,8 +58,8 @@ def test_a_failed_job_is_tried_again_after_an_hour_then_ever_later() -> None:
     state.due = START + timedelta(minutes=45)
     state.failures = 3
     monthly = Planned("monthly", "0 0 1 * *", (("status",),))
-    assert due_time(monthly, state, START + 3 * HOUR, NOWHERE) is None
-    assert due_time(monthly, state, START + 4 * HOUR, NOWHERE) is not None
+    assert due_time(monthly, state, START + 3 * HOUR, [NOWHERE]) is None
+    assert due_time(monthly, state, START + 4 * HOUR, [NOWHERE]) is not None
 
 
 def test_an_interrupted_job_is_due_at_once() -> None:
@@ -74,16 +74,16 @@ def test_a_job_on_change_is_due_when_something_changed(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text("{}", encoding="utf-8")
     os.utime(tmp_path / "a.json", (now.timestamp() - 9, now.timestamp() - 9))
     os.utime(tmp_path, (now.timestamp() - 9, now.timestamp() - 9))
-    assert due_time(job, state, now, tmp_path) is None
+    assert due_time(job, state, now, [tmp_path]) is None
     os.utime(tmp_path / "a.json", (now.timestamp() + 5, now.timestamp() + 5))
-    state.due = due_time(job, state, now, tmp_path)
+    state.due = due_time(job, state, now, [tmp_path])
     assert state.due is not None
-    assert due_time(job, state, now, tmp_path) is None
+    assert due_time(job, state, now, [tmp_path]) is None
 
 
 def test_a_job_switched_off_is_never_due() -> None:
     off = Planned("off", "* * * * *", (("status",),), enabled=False)
-    assert due_time(off, JobState(START), START + timedelta(days=1), NOWHERE) is None
+    assert due_time(off, JobState(START), START + timedelta(days=1), [NOWHERE]) is None
 
 
 def test_times_are_before_and_after() -> None:

@@ -1,6 +1,7 @@
 """Running what is due: once, one at a time, failures loud, crashes made up for."""
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -199,3 +200,24 @@ def test_a_line_with_nothing_to_work_on_is_no_failure(scheduled: Chosen, holdfas
     workspace.history.init()
     [run] = run_due(workspace, ["configuration"]).runs
     assert (run.outcome, run.note) == ("ok", None), run.problem
+
+
+def test_every_change_of_a_configuration_is_saved(scheduled: Chosen) -> None:
+    require_program("git")
+    workspace = scheduled(configuration={})
+    root, home = workspace.layout.root, workspace.layout.home
+    workspace.history.init()
+    run_due(workspace)
+    later = time.time() + 3
+    for number, path in enumerate((root / "CLAUDE.md", root / ".claude" / "settings.json")):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("{}\n", encoding="utf-8")
+        os.utime(path, (later + 3 * number, later + 3 * number))
+        [run] = run_due(workspace).runs
+        assert (run.name, run.outcome) == ("configuration", "ok"), run.problem
+        assert workspace.history.read(path) == b"{}\n"
+        assert run_due(workspace).runs == []
+    (home / ".bashrc").write_text("", encoding="utf-8")
+    os.utime(home / ".bashrc", (later + 9, later + 9))
+    [run] = run_due(workspace).runs
+    assert run.outcome == "ok", run.problem

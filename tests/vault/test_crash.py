@@ -1,7 +1,6 @@
 """Kill -9 at every fault point and at random instants: nothing taken before is lost."""
 
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -14,6 +13,7 @@ import pytest
 from holdfast.durable.quarantine import Quarantine
 from holdfast.vault import Vault
 from tests.conftest import SOURCE
+from tests.kills import RandomKills
 from tests.vault.access import create
 from tests.vault.trees import facts, make_tree
 
@@ -115,12 +115,13 @@ def test_killed_at_random_during_a_snapshot(tmp_path: Path) -> None:
     before = facts(tree)
     vault = create(tmp_path / "vault")
     first = vault.snapshot(tree).snapshot.id
-    for _ in range(12):
+    edit(tree)
+    began = time.monotonic()
+    subprocess.run(child(SNAPSHOT, vault.path, tree), env=environment(), check=True)
+    kills = RandomKills(environment(), time.monotonic() - began)
+    for _ in kills.rounds(10):
         edit(tree)
-        process = subprocess.Popen(child(SNAPSHOT, vault.path, tree), env=environment())
-        time.sleep(random.uniform(0.05, 0.5))
-        process.kill()
-        process.wait()
+        kills.run(child(SNAPSHOT, vault.path, tree))
         check(vault, tmp_path, first, before)
 
 
@@ -281,19 +282,17 @@ def test_killed_at_random(tmp_path: Path, work: str) -> None:
     if work == "repair":
         damage(original)
     further = [tmp_path / "in place", tmp_path / "quarantine"] if work == "restore" else []
+    rehearsal = tmp_path / "rehearsal"
+    shutil.copytree(original, rehearsal)
     began = time.monotonic()
-    subprocess.run(
-        child("from holdfast.vault.restore import *", *further), env=environment(), check=True
-    )
-    start_up = time.monotonic() - began
-    for number in range(3):
+    subprocess.run(child(script, rehearsal, *further), env=environment(), check=True)
+    kills = RandomKills(environment(), time.monotonic() - began)
+    for folder in further:
+        shutil.rmtree(folder, ignore_errors=True)
+    for number in kills.rounds(3):
         place = tmp_path / f"vault-{number}"
         shutil.copytree(original, place)
-        process = subprocess.Popen(child(script, place, *further), env=environment())
-        # On a machine with other work it may have ended by then, or not have begun.
-        time.sleep(start_up * random.uniform(0.7, 2.0))
-        process.kill()
-        process.wait()
+        kills.run(child(script, place, *further))
         vault = Vault.open(place)
         if work != "repair":
             check(vault, tmp_path, vault.resolve("latest"), before)

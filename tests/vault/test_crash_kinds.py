@@ -1,7 +1,6 @@
 """Kill -9 and a full disk during archives, copies and syncs: what was there before stays."""
 
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from holdfast.vault.identities import KeySource
 from holdfast.vault.naming import kept_backups
 from holdfast.vault.repository import Access
 from holdfast.vault.unpacked import unpacked
+from tests.kills import RandomKills
 from tests.vault.access import create
 from tests.vault.test_crash import child, environment, visited
 from tests.vault.trees import facts, write
@@ -122,11 +122,11 @@ def test_killed_at_random(tmp_path: Path, kind: str) -> None:
     before = facts(tree)
     folder, private = tmp_path / "folder", tmp_path / "private"
     folder.mkdir()
-    for _ in range(8):
-        process = subprocess.Popen(child(script, tree, folder, private), env=environment())
-        time.sleep(random.uniform(0.05, 0.6))
-        process.kill()
-        process.wait()
+    began = time.monotonic()
+    subprocess.run(child(script, tree, folder, private), env=environment(), check=True)
+    kills = RandomKills(environment(), time.monotonic() - began)
+    for _ in kills.rounds(8):
+        kills.run(child(script, tree, folder, private))
     subprocess.run(child(script, tree, folder, private), env=environment(), check=True)
     check_all(folder, kind, private, before)
 

@@ -1,15 +1,22 @@
 """``holdfast backup forget``, ``prune`` and ``repair``: the upkeep of a vault."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
 
 from holdfast.cli.backup_options import AT
 from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.errors import HoldfastError, RefusedError, UsageError
 
 if TYPE_CHECKING:
-    from holdfast.vault import PruneReport, SnapshotInfo
+    from holdfast.facade import Workspace
+    from holdfast.vault import ForgetReport, PruneReport, SnapshotInfo, Vault
+
+EVERYWHERE = click.option(
+    "--everywhere", is_flag=True, help="At every destination of snapshots, each by itself."
+)
 
 
 @command(
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     "forget",
     examples=[
         "holdfast backup forget --keep-last 10 --keep-daily 7 --keep-weekly 8 --dry-run",
+        "holdfast backup forget --keep-daily 30 --everywhere --yes",
         "holdfast backup forget 1a2b3c4d --yes",
         "holdfast backup forget --undo 1a2b3c4d",
     ],
@@ -49,10 +57,12 @@ if TYPE_CHECKING:
 @click.option("--undo", metavar="S", help="Take a forgotten snapshot back.")
 @click.option("--dry-run", is_flag=True, help="Show what would go, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@EVERYWHERE
 @AT
 def forget(
     terminal: Terminal,
     at: str | None,
+    everywhere: bool,
     snapshots: tuple[str, ...],
     tags: tuple[str, ...],
     tag: str | None,
@@ -68,16 +78,17 @@ def forget(
     Of each tree the newest snapshot is always kept by the rules. What is forgotten can be taken
     back with --undo until the next prune; only prune frees space.
     """
-    from holdfast.errors import UsageError
     from holdfast.vault import Retention
 
-    vault = terminal.open().vault_at(at)
+    workspace = terminal.open()
     counts = {name.removeprefix("keep_"): count for name, count in keep.items()}
     ruled = any(counts.values()) or bool(tags)
+    if everywhere and (snapshots or undo is not None):
+        raise UsageError("--everywhere goes with --keep rules")
     if undo is not None:
         if snapshots or ruled:
             raise UsageError("--undo stands alone")
-        identity = vault.remember(undo)
+        identity = workspace.vault_at(at).remember(undo)
         terminal.emit({"id": identity}, f"Snapshot {identity[:12]} is back")
         return 0
     if snapshots and ruled:
@@ -91,25 +102,30 @@ def forget(
             and workspace_name in (None, info.workspace_name)
         )
 
-    plan = vault.forget(snapshots, retention=retention, among=among, dry_run=True)
-    if plan.forgotten and not dry_run:
+    def thin(vault: "Vault") -> "ForgetReport":
+        plan = vault.forget(snapshots, retention=retention, among=among, dry_run=True)
+        if dry_run or not plan.forgotten:
+            return plan
         if not yes:
             terminal.note("\n".join(_line(info) for info in plan.forgotten))
         question = f"Forget {len(plan.forgotten)} snapshot(s), keep {plan.kept}?"
         terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
         # What was shown, and nothing that a backup added since.
-        plan = vault.forget([info.id for info in plan.forgotten])
-    verb = "would forget" if dry_run else "forgot"
-    lines = [f"{verb}: {_line(info)}" for info in plan.forgotten]
-    lines.append(f"{len(plan.forgotten)} forgotten, {plan.kept} kept")
-    terminal.emit(plan, "\n".join(lines))
-    return 0
+        return vault.forget([info.id for info in plan.forgotten])
+
+    return _at_each(
+        terminal, workspace, at, thin, lambda plan: _forget_text(plan, dry_run), everywhere
+    )
 
 
 @command(
     None,
     "prune",
-    examples=["holdfast backup prune --dry-run", "holdfast backup prune --yes"],
+    examples=[
+        "holdfast backup prune --dry-run",
+        "holdfast backup prune --yes",
+        "holdfast backup prune --everywhere --yes",
+    ],
 )
 @click.option(
     "--grace",
@@ -120,26 +136,31 @@ def forget(
 )
 @click.option("--dry-run", is_flag=True, help="Show what would go, change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@EVERYWHERE
 @AT
-def prune(terminal: Terminal, at: str | None, grace: float, dry_run: bool, yes: bool) -> int:
+def prune(
+    terminal: Terminal, at: str | None, everywhere: bool, grace: float, dry_run: bool, yes: bool
+) -> int:
     """Remove forgotten snapshots for good, and free what no snapshot needs.
 
     Backups may run meanwhile. Packs are removed by the first prune after the time of grace.
     """
     from holdfast.cli.progress import Bar
 
-    vault = terminal.open().vault_at(at)
-    plan = vault.prune(grace=grace * 3600, dry_run=True)
-    if dry_run:
-        terminal.emit(plan, _prune_text(plan))
-        return 0
-    if plan.snapshots:
-        question = f"Remove {len(plan.snapshots)} forgotten snapshot(s) for good?"
-        terminal.require_consent(question, yes=yes, hint="look with --dry-run, then pass --yes")
-    with Bar("Prune", terminal) as bar:
-        done = vault.prune(grace=grace * 3600, progress=bar.update)
-    terminal.emit(done, _prune_text(done))
-    return 0
+    workspace = terminal.open()
+
+    def clear(vault: "Vault") -> "PruneReport":
+        plan = vault.prune(grace=grace * 3600, dry_run=True)
+        if dry_run:
+            return plan
+        if plan.snapshots:
+            question = f"Remove {len(plan.snapshots)} forgotten snapshot(s) for good?"
+            hint = "look with --dry-run, then pass --yes"
+            terminal.require_consent(question, yes=yes, hint=hint)
+        with Bar("Prune", terminal) as bar:
+            return vault.prune(grace=grace * 3600, progress=bar.update)
+
+    return _at_each(terminal, workspace, at, clear, _prune_text, everywhere)
 
 
 @command(
@@ -170,6 +191,53 @@ def repair(terminal: Terminal, at: str | None, dry_run: bool) -> int:
         + (" (dry run)" if dry_run else ""),
     )
     return 0 if report.healthy else 1
+
+
+def _at_each(
+    terminal: Terminal,
+    workspace: "Workspace",
+    at: str | None,
+    work: "Callable[[Vault], Any]",
+    text: Callable[[Any], str],
+    everywhere: bool,
+) -> int:
+    """Do `work` at one destination, or at every one; there one that fails hides no other."""
+    if not everywhere:
+        report = work(workspace.vault_at(at))
+        terminal.emit(report, lambda: text(report))
+        return 0
+    if at is not None:
+        raise UsageError("give --at or --everywhere, not both")
+    done: list[dict[str, Any]] = []
+    said: list[str] = []
+    failed = False
+    for site in workspace.sites:
+        if site.destination.kind != "snapshot":
+            continue
+        try:
+            if site.is_absent():
+                terminal.note(f"{site.name}: not there, passed over")
+                continue
+            if site.is_new():
+                continue
+            report = work(workspace.vault_at(site.name))
+        except RefusedError:  # nobody agreed
+            raise
+        except HoldfastError as error:
+            terminal.note(f"{site.name}: {error}")
+            done.append({"destination": site.name, "error": error.as_dict()})
+            failed = True
+            continue
+        done.append({"destination": site.name, **msgspec.to_builtins(report)})
+        said.append(f"{site.name}: {text(report)}")
+    terminal.emit(done, "\n".join(said))
+    return 1 if failed else 0
+
+
+def _forget_text(plan: "ForgetReport", dry_run: bool) -> str:
+    verb = "would forget" if dry_run else "forgot"
+    lines = [f"{verb}: {_line(info)}" for info in plan.forgotten]
+    return "\n".join([*lines, f"{len(plan.forgotten)} forgotten, {plan.kept} kept"])
 
 
 def _line(info: "SnapshotInfo") -> str:

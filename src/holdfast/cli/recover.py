@@ -95,13 +95,15 @@ def _recover(
     all_of_home: bool,
 ) -> int:
     from holdfast.cli.progress import Bar
-    from holdfast.recovery.order import plan
+    from holdfast.recovery.order import plan, points_of
     from holdfast.recovery.recover import recover as carry_out
 
     if dry_run:
         planned = plan(source, target, home, all_of_home=all_of_home)
         terminal.emit(planned, lambda: plan_text(planned))
         return 0 if planned.healthy else 1
+    if target.is_dir():
+        terminal.record_below(points_of(target))
     bar = Bar("Restore", terminal)
     with ExitStack() as stack:
 

@@ -66,9 +66,14 @@ class Terminal:
         from holdfast.durable import points
 
         if points.current() is None:
-            line = _line(["holdfast", *sys.argv[1:]])
-            log = points.PointLog(layout.points)
-            self._scope.enter_context(points.recording(log, line))
+            self.record_below(layout.points)
+
+    def record_below(self, folder: Path) -> None:
+        """From here on what the command destroys is an undo point in `folder`."""
+        from holdfast.durable import points
+
+        line = _line(["holdfast", *sys.argv[1:]])
+        self._scope.enter_context(points.recording(points.PointLog(folder), line))
 
     def run(self, function: Callable[..., Any], options: Mapping[str, Any]) -> Any:
         """Call the command's function; its undo point ends with it."""

@@ -51,6 +51,7 @@ from holdfast.errors import (
 
 _FORMAT = 1
 _LONGEST_COMMAND = 500  # characters
+_TOGETHER = 20_000  # paths in one line, for memory
 _APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
@@ -334,7 +335,7 @@ class PointLog:
             raise NewerFormatError("written by a newer Holdfast", path=path, hint="upgrade it")
         kinds: Any = Part
         parts = [_convert(line, kinds, path, n) for n, line in enumerate(others, start=2)]
-        return Point(header, parts, self._ended(name))
+        return Point(header, _joined(parts), self._ended(name))
 
     def _ended(self, name: str) -> datetime | None:
         try:
@@ -403,11 +404,15 @@ def note_created(root: Path, paths: Iterable[str | Path]) -> None:
     point = _current.get()
     if point is None:
         return
-    names: dict[str, None] = {}
-    for path in paths:
-        _add_missing(root, Path(path), names)
+    top = str(root.absolute())
+    names: list[str] = []
+    for name in _missing(root, paths):
+        names.append(name)
+        if len(names) == _TOGETHER:
+            point.note(Created(top, names))
+            names = []
     if names:
-        point.note(Created(str(root.absolute()), list(names)))
+        point.note(Created(top, names))
 
 
 def note_document(path: Path, *, lock: Path | None = None) -> None:
@@ -422,16 +427,35 @@ def note_guest(path: Path, *, guest: Literal["folder", "none"], left: str) -> No
         point.keep_document(path, guest=guest, left=left)
 
 
-def _add_missing(root: Path, path: Path, names: dict[str, None]) -> None:
-    """Add the missing folders above `path`, outermost first, and `path`."""
-    above = []
-    for folder in path.parents:
-        name = folder.as_posix()
-        if name in (".", "") or name in names or os.path.lexists(long_path(root / folder)):
-            break
-        above.append(name)
-    names.update(dict.fromkeys(reversed(above)))
-    names[path.as_posix()] = None
+def _missing(root: Path, paths: Iterable[str | Path]) -> Iterator[str]:
+    """`paths` and the missing folders above them, outermost first, each once."""
+    known: set[str] = set()
+    for path in paths:
+        name = path if isinstance(path, str) else path.as_posix()
+        above = []
+        folder = name.rpartition("/")[0]
+        while folder and folder not in known:
+            if os.path.lexists(long_path(root / folder)):
+                known.add(folder)
+                break
+            above.append(folder)
+            folder = folder.rpartition("/")[0]
+        for each in (*reversed(above), name):
+            if each not in known:
+                known.add(each)
+                yield each
+
+
+def _joined(parts: Iterable[Part]) -> list[Part]:
+    """`parts` with what was made below one folder at one time as one part."""
+    joined: list[Part] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if isinstance(part, Created) and isinstance(last, Created) and last.root == part.root:
+            joined[-1] = Created(part.root, last.paths + part.paths)
+        else:
+            joined.append(part)
+    return joined
 
 
 def _line(record: Any) -> bytes:

@@ -40,6 +40,12 @@ HOME_CONFIGURATIONS = (
 """What configures a home. Not .claude.json: it holds sessions, and changes all the time."""
 
 
+def configuration_places(root: Path, home: Path) -> list[Path]:
+    """The files and folders that configure the workspace `root` and its `home`."""
+    places = [root / name for name in CONFIGURATIONS]
+    return places + [home / name for name in HOME_CONFIGURATIONS]
+
+
 class History:
     """The git history of the workspace at `root`, in whichever repository holds it.
 
@@ -118,10 +124,8 @@ class History:
         Meant for every change of them: with none, nothing is committed. Those that .gitignore or
         the repository leaves out are passed over. Otherwise as `save`.
         """
-        places = [self._workspace / name for name in CONFIGURATIONS]
-        places += [home / name for name in HOME_CONFIGURATIONS]
         scope = []
-        for place in places:
+        for place in configuration_places(self._workspace, home):
             with suppress(UsageError):  # the home is not in this repository
                 scope.append(self._name(place))
         return self._save(Order(scope, False, message, allow_secrets, dry_run))

@@ -95,6 +95,11 @@ def quarantine_of(target: Path) -> Quarantine:
     return Quarantine(target / STATE_FOLDER / "quarantine")
 
 
+def points_of(target: Path) -> Path:
+    """Where the undo points of a recovery are, also before there is a workspace."""
+    return target / STATE_FOLDER / "points"
+
+
 def state_of(target: Path) -> Path:
     """Where recoveries keep their own state: no snapshot holds it, so no restore replaces it."""
     return target / STATE_FOLDER / "recovery"

@@ -1,6 +1,7 @@
 """What is due: once for all the times that passed, also after sleep and when the clock jumped."""
 
 import os
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def time_after(when: str, now: datetime) -> datetime | None:
     return next(CronSim(when, now.astimezone().replace(tzinfo=None))).astimezone(UTC)
 
 
-def due_time(job: Planned, state: JobState, now: datetime, configs: Path) -> datetime | None:
+def due_time(
+    job: Planned, state: JobState, now: datetime, configurations: Sequence[Path]
+) -> datetime | None:
     """The time for which the job is to be run now; None when it is not due."""
     if not job.enabled:
         return None
@@ -41,7 +44,7 @@ def due_time(job: Planned, state: JobState, now: datetime, configs: Path) -> dat
         if waited >= retry_after(state) or waited < timedelta(0):
             return state.due or now
     if job.when == CHANGE:
-        return _change_time(state, configs)
+        return _change_time(state, configurations)
     last = state.due or state.known_since
     time = time_before(job.when, now)
     if last > now + _SETTLED:  # the clock was ahead when it ran: what passed since counts from now
@@ -55,19 +58,20 @@ def retry_after(state: JobState) -> timedelta:
     return min(_RETRY * doubled, _LONGEST_RETRY)
 
 
-def _change_time(state: JobState, configs: Path) -> datetime | None:
-    """The time of the newest change below `configs` that the last run cannot have seen."""
-    newest = newest_change(configs)
-    if newest is None or newest <= (state.due or state.known_since):
+def _change_time(state: JobState, configurations: Sequence[Path]) -> datetime | None:
+    """The time of the newest change of a configuration that the last run cannot have seen."""
+    newest = max((t for each in configurations for t in _change_times(each)), default=None)
+    if newest is None:
         return None
-    return newest
+    moment = datetime.fromtimestamp(newest, UTC)
+    return None if moment <= (state.due or state.known_since) else moment
 
 
-def newest_change(folder: Path) -> datetime | None:
-    """When anything in `folder` last changed; None when there is no such folder."""
+def _change_times(place: Path) -> Iterator[float]:
+    """When the file or folder `place`, and what is in it, last changed."""
     try:
-        times = [os.stat(long_path(folder)).st_mtime]  # noqa: PTH116  as in walk
-    except FileNotFoundError:
-        return None
-    times += [each.status.st_mtime for each in walk(folder, on_error=lambda *_: None)]
-    return datetime.fromtimestamp(max(times), UTC)
+        yield os.stat(long_path(place)).st_mtime  # noqa: PTH116  as in walk
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if place.is_dir():
+        yield from (each.status.st_mtime for each in walk(place, on_error=lambda *_: None))

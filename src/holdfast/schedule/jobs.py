@@ -20,7 +20,7 @@ _KEEP = (
 )
 
 DEFAULT_JOBS = {
-    "configuration": Job(CHANGE, (("history", "save", "configs"),)),
+    "configuration": Job(CHANGE, (("history", "save", "--configs"),)),
     "history": Job("30 18 * * *", (("history", "save"),)),
     "snapshots": Job("0 * * * *", (("backup", "create", "--tag", "hourly"),)),
     "archive": Job("0 3 * * 0", (("backup", "create", "--kind", "archive", "--tag", "weekly"),)),
@@ -32,8 +32,8 @@ DEFAULT_JOBS = {
     "retention": Job(
         "15 2 * * *",
         (
-            ("backup", "forget", *_KEEP, "--yes"),
-            ("backup", "prune", "--yes"),
+            ("backup", "forget", *_KEEP, "--everywhere", "--yes"),
+            ("backup", "prune", "--everywhere", "--yes"),
             ("undo", "--expire"),
             ("quarantine", "empty", "--older-than", "30", "--yes"),
         ),

@@ -12,6 +12,7 @@ from holdfast.durable.faults import fault_point
 from holdfast.durable.locks import Lock
 from holdfast.errors import BusyError, HoldfastError, NotFoundError
 from holdfast.facade import Workspace
+from holdfast.history.history import configuration_places
 from holdfast.schedule.due import due_time
 from holdfast.schedule.grounds import nothing_to_do
 from holdfast.schedule.jobs import Planned, planned_jobs
@@ -84,12 +85,14 @@ class _Runner:
             self._states.setdefault(job.name, JobState(known_since=now))
         if not known:
             self._file.write(self._states)
+        layout = self._workspace.layout
+        configurations = configuration_places(layout.root, layout.home)
         runs = []
         for job in jobs:
             state = self._states[job.name]
             if _is_working(state):
                 continue  # an earlier run-due was killed, what it started goes on
-            due = due_time(job, state, self._clock(), self._workspace.layout.configs)
+            due = due_time(job, state, self._clock(), configurations)
             if job.name in names or (due is not None and not names):
                 runs.append(self._run(job, state, due or self._clock()))
         return runs

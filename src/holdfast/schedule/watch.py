@@ -20,6 +20,7 @@ from holdfast.durable.locks import Lock
 from holdfast.durable.names import is_within
 from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace
+from holdfast.history.history import configuration_places
 from holdfast.schedule.following import Batch, follow
 from holdfast.vault.coverage import HOME_ITEMS, LIVELY
 from holdfast.workspace.layout import STATE_FOLDER
@@ -58,6 +59,9 @@ class Watcher:
         self._workspace = workspace
         self._root, self._home, self._state = layout.root, layout.home, layout.schedule
         self._vault = workspace.settings.backups
+        places = [os.fspath(each) for each in configuration_places(self._root, self._home)]
+        self._configurations = frozenset(places)
+        self._in_configurations = tuple(each + os.sep for each in places)
         self._answer = answer
         self._alarms = alarms
         self._say = say
@@ -114,6 +118,8 @@ class Watcher:
         if home != self._home_seen:
             changed = [self._home / name for name in HOME_ITEMS if self._differs(home, name)]
             self._home_seen, self._clean = home, None
+            if not self._configurations.isdisjoint(map(os.fspath, changed)):
+                self._saved_at = time.monotonic()
             self._raise_alarms(changed)
         for path in sorted(set(asked), key=_age):
             self._reply(path)
@@ -122,14 +128,14 @@ class Watcher:
         place = Path(path)
         if is_temporary(place.name):
             return
+        if path in self._configurations or path.startswith(self._in_configurations):
+            self._saved_at = time.monotonic()
         if place.is_relative_to(self._root):
             name = place.relative_to(self._root).as_posix()
             if name == STATE_FOLDER or name.startswith(_OWN):
                 return
             if place.is_relative_to(self._vault):
                 return
-            if name.startswith("configs/"):
-                self._saved_at = time.monotonic()
         elif place.is_relative_to(self._home) and _is_lively(place.relative_to(self._home)):
             return
         self._clean = None

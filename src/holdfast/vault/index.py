@@ -4,13 +4,14 @@ A fragment is zstd-compressed JSON Lines, one line per frame of a pack. Fragment
 and never changed; all of them together are the index.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
 import zstandard
 
 from holdfast.errors import HoldfastError, LockedError, NewerFormatError, UnreadableError
+from holdfast.vault.lines import lines_of
 from holdfast.vault.reports import Finding
 from holdfast.vault.repository import Repository
 
@@ -62,6 +63,7 @@ _RECORDS = msgspec.json.Decoder(FrameRecord)
 _FEW = 50  # chunks that are looked for one by one
 _BITS = 40  # offsets and lengths in a frame; the frame's number above them
 _MASK = (1 << _BITS) - 1
+_NOWHERE = 0  # before a chunk's place is known; no chunk lies at the start of a frame
 
 
 class Index:
@@ -84,16 +86,18 @@ class Index:
     ) -> None:
         """Read all fragments. Damage goes to `findings`; the rest is usable.
 
-        With `only` the frames that hold those chunks are taken in, and perhaps more; if the chunks
-        are few, that is much faster. What is encrypted raises `LockedError`, or with `without_key`
-        is passed over and counted in `locked`.
+        With `only` just the places of those chunks are kept, under these very strings, which saves
+        memory; if they are few, it is much faster, and there may be more. What is encrypted raises
+        `LockedError`, or with `without_key` is passed over and counted in `locked`.
         """
-        if only is not None and len(only) > _FEW:
-            only = None
+        few = only if only is None or len(only) <= _FEW else None
+        many = only if few is None else None
         while True:
-            self._clear()
+            self._clear(many or ())
             fragments = repository.identities(repository.index)
-            self._load(repository, fragments, only, without_key)
+            self._load(repository, fragments, few, without_key, filtered=many is not None)
+            for chunk in [chunk for chunk, place in self._places.items() if place == _NOWHERE]:
+                del self._places[chunk]
             # A prune may have replaced fragments, and removed the packs only the old ones list.
             if not self.findings or repository.identities(repository.index) == fragments:
                 return
@@ -119,13 +123,13 @@ class Index:
             return None
         return Place(packed >> 2 * _BITS, packed >> _BITS & _MASK, packed & _MASK)
 
-    def _clear(self) -> None:
+    def _clear(self, wanted: Iterable[str] = ()) -> None:
         self.frames: list[Frame] = []
         self.pack_sizes: dict[str, int] = {}
         self.condemned: set[str] = set()
         self.findings: list[Finding] = []
         self.locked = 0
-        self._places: dict[str, int] = {}
+        self._places: dict[str, int] = dict.fromkeys(wanted, _NOWHERE)
         self._condemned_places: dict[str, int] = {}
 
     def _load(
@@ -134,27 +138,32 @@ class Index:
         fragments: list[str],
         only: Collection[str] | None,
         without_key: bool,
+        *,
+        filtered: bool,
     ) -> None:
         self.condemned = repository.condemned_packs()
         present = repository.pack_sizes()
         for identity in fragments:
             try:
-                records = read_fragment(repository, identity, only)
+                for record in read_fragment(repository, identity, only):
+                    self._add(record, repository, present, filtered)
             except NewerFormatError:
                 raise
             except LockedError:
                 if not without_key:
                     raise
                 self.locked += 1
-                continue
             except HoldfastError as error:
                 where = repository.lines_path(repository.index, identity)
                 self.findings.append(Finding(repository.relative(where), error.message))
-                continue
-            for record in records:
-                self._add(record, repository, present)
 
-    def _add(self, record: FrameRecord, repository: Repository, present: dict[str, int]) -> None:
+    def _add(
+        self,
+        record: FrameRecord,
+        repository: Repository,
+        present: dict[str, int],
+        filtered: bool,
+    ) -> None:
         if record.pack not in self.pack_sizes:
             self.pack_sizes[record.pack] = record.pack_size
             self._look_at_pack(record, repository, present.get(record.pack))
@@ -165,6 +174,8 @@ class Index:
         condemned = record.pack in self.condemned
         places = self._condemned_places if condemned else self._places
         for chunk in record.chunks:
+            if filtered and chunk.id not in self._places:
+                continue
             places[chunk.id] = high | chunk.offset << _BITS | chunk.length
 
     def _look_at_pack(self, record: FrameRecord, repository: Repository, size: int | None) -> None:
@@ -195,21 +206,20 @@ def _lines_with(lines: bytes, chunks: Collection[str]) -> bytes:
 
 def read_fragment(
     repository: Repository, identity: str, only: Collection[str] | None = None
-) -> list[FrameRecord]:
-    """The records of a fragment, or those with a chunk of `only`.
+) -> Iterator[FrameRecord]:
+    """The records of a fragment one by one, or those with a chunk of `only`.
 
-    Raises `UnreadableError`, `NotFoundError`, `NewerFormatError`.
+    Raises `UnreadableError`, `NotFoundError`, `NewerFormatError`, `LockedError`.
     """
     path = repository.lines_path(repository.index, identity)
-    data = repository.read(repository.index, identity)
+    blocks = lines_of(repository.read(repository.index, identity), path)
     try:
-        with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-            first, _, rest = reader.read().partition(b"\n")
-        header = msgspec.json.decode(first, type=FirstLine)
-        if header.format_version > 1:
+        version = msgspec.json.decode(next(blocks, b""), type=FirstLine).format_version
+        if version > 1:
             raise NewerFormatError(
-                f"written in format {header.format_version}", path=path, hint="upgrade Holdfast"
+                f"written in format {version}", path=path, hint="upgrade Holdfast"
             )
-        return _RECORDS.decode_lines(rest if only is None else _lines_with(rest, only))
-    except (zstandard.ZstdError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        for block in blocks:
+            yield from _RECORDS.decode_lines(block if only is None else _lines_with(block, only))
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise UnreadableError(f"not an index fragment: {error}", path=path) from error

@@ -5,7 +5,8 @@ import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+
+import msgspec
 
 from holdfast.durable.names import inside, long_path, windows_problem
 from holdfast.durable.trees import is_junction
@@ -18,7 +19,7 @@ from holdfast.vault.reports import Action
 Found = os.stat_result | None
 
 
-class Step(NamedTuple):
+class Step(msgspec.Struct, frozen=True, gc=False):
     """What to do with one entry; `refusal` says why it is not restored at all."""
 
     entry: Entry

@@ -17,7 +17,7 @@ def drop_packs(repository: Repository, packs: Collection[str]) -> None:
     Raises `UnreadableError` for a damaged fragment, before anything is changed.
     """
     fragments = repository.identities(repository.index)
-    records = {identity: read_fragment(repository, identity) for identity in fragments}
+    records = {identity: list(read_fragment(repository, identity)) for identity in fragments}
     old = [
         identity
         for identity in fragments

@@ -85,7 +85,7 @@ class _Repair:
         repository = self.repository
         for identity in repository.identities(repository.index):
             try:
-                records = read_fragment(repository, identity)
+                records = list(read_fragment(repository, identity))
             except (NewerFormatError, NotFoundError, LockedError):
                 raise
             except HoldfastError:

@@ -131,7 +131,7 @@ Consent = Callable[["RestoreReport"], None]
 """Called with the plan before anything is changed; whatever it raises ends the restore there."""
 
 
-class PlannedPath(msgspec.Struct, rename="camel", frozen=True):
+class PlannedPath(msgspec.Struct, rename="camel", frozen=True, gc=False):
     """What a restore does with one path. `newer`: what is there was changed after the snapshot.
 
     ``conflict`` is something of another kind in the path's place; it goes to quarantine like

@@ -52,8 +52,7 @@ def restore(repository: Repository, identity: str, wish: Wish) -> RestoreReport:
     index = Index()
     with ExitStack() as stack:
         chosen = list(_choose(snapshot, wish))
-        only = _chunks(chosen) if wish.paths else None
-        index.load(repository, only=only, without_key=True)
+        index.load(repository, only=_chunks(chosen), without_key=True)
         reader = stack.enter_context(ChunkReader(repository, index))
         parts = []
         for entries, target, prefix in chosen:
@@ -89,8 +88,10 @@ def _choose(snapshot: Snapshot, wish: Wish) -> Iterator[tuple[list[Entry], Path,
     within_home = [path[1:] or "." for path in at_home]
     workspace: list[Entry] = []
     home: list[Entry] = []
+    modes: dict[int, int] = {}
     for batch in snapshot.batches(_plain([*within_home, *elsewhere])):
         for entry in batch:
+            entry.mode = modes.setdefault(entry.mode, entry.mode)  # one number for all, for memory
             (home if entry.root in homes else workspace).append(entry)
     if wish.home is not None and at_home:
         yield select(home, within_home), wish.home, "~/"

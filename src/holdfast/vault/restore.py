@@ -99,7 +99,7 @@ class Restorer:
         if self.quarantine is not None and replaced > _TOGETHER:
             self._collection = self.quarantine.collect(self.target, reason=self.reason)
             self.quarantined.append(self._collection.entry.id)
-        note_created(self.target, [s.entry.path for s in steps if _creates(s)])
+        note_created(self.target, (s.entry.path for s in steps if _creates(s)))
         for folder in ("", *self._planner.implicit):
             make_folder(self.target / folder)
         self._make_folders(steps)

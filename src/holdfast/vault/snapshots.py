@@ -19,13 +19,13 @@ from holdfast.errors import (
     UsageError,
 )
 from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, escape, escaped, unescaped
+from holdfast.vault.lines import lines_of
 from holdfast.vault.reports import SnapshotInfo
 from holdfast.vault.repository import Repository
 
 if TYPE_CHECKING:
     from blake3 import blake3
 
-_BLOCK = 1 << 20
 _BATCH = 2000  # entries encoded at once
 _HEADERS = "headers"
 _HEADER_START = 1 << 16  # bytes of a snapshot file that nearly always hold its whole header
@@ -102,8 +102,7 @@ class Snapshot:
     def __init__(self, repository: Repository, identity: str, *, digest: bool = False) -> None:
         self.id = identity
         self.path = _path(repository, identity)
-        self._data = repository.read(repository.snapshots, identity)
-        self._lines = _lines(self._data, self.path)
+        self._lines = lines_of(repository.read(repository.snapshots, identity), self.path)
         self.header = _parse_header(next(self._lines, b""), self.path)
         self._body = _new_digest() if digest else None
 
@@ -285,31 +284,6 @@ def _parse_header(line: bytes, path: Path) -> Header:
 
 class _Version(msgspec.Struct, rename="camel"):
     format_version: int
-
-
-def _lines(data: bytes, path: Path) -> Iterator[bytes]:
-    """The first line, then whole lines in blocks of about `_BLOCK` bytes."""
-    rest = b""
-    first = True
-    reader = zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True)
-    while True:
-        try:
-            block = reader.read(_BLOCK)
-        except zstandard.ZstdError as error:
-            raise CorruptError(f"damaged snapshot: {error}", path=path) from error
-        if not block:
-            break
-        rest += block
-        if first and b"\n" in rest:
-            line, _, rest = rest.partition(b"\n")
-            first = False
-            yield line
-        end = rest.rfind(b"\n") + 1
-        if end and not first:
-            yield rest[:end]
-            rest = rest[end:]
-    if rest:
-        yield rest
 
 
 def _path(repository: Repository, identity: str) -> Path:
