@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from holdfast.errors import HoldfastError, RefusedError
+from holdfast.workspace.sizes import readable_size as readable_size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -215,17 +216,6 @@ def _line(words: list[str]) -> str:
 
         return subprocess.list2cmdline(words)
     return shlex.join(words)
-
-
-def readable_size(size: float) -> str:
-    """A number of bytes as people read it, e.g. ``1.5 MB`` (powers of 1000)."""
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
 
 
 def _cell(value: Any) -> str:
