@@ -83,4 +83,5 @@ def _examples(command: click.Command) -> str:
 
 
 def _is_group(command: click.Command) -> bool:
-    return isinstance(command, click.Group)
+    """Whether it only holds others, and does nothing itself."""
+    return isinstance(command, click.Group) and not command.invoke_without_command

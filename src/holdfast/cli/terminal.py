@@ -137,6 +137,30 @@ class Terminal:
         self.console().print(table)
 
 
+class _WithBelow(click.Group):
+    """A command that does something itself, unless one of those below it is named."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.invoke_without_command, self.no_args_is_help = True, False
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx._protected_args:
+            return super().invoke(ctx)
+        given = [name for name in ctx.params if _was_typed(ctx, name)]
+        if given:
+            raise click.UsageError("options stand behind the command's whole name", ctx)
+        self.callback, own = None, self.callback
+        try:
+            return super().invoke(ctx)
+        finally:
+            self.callback = own
+
+
+def _was_typed(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _SET = click.option(
     "--set",
@@ -155,12 +179,16 @@ _WORKSPACE = click.option(
 
 
 def command(
-    group: click.Group | None, name: str, *, examples: Sequence[str]
+    group: click.Group | None,
+    name: str,
+    *,
+    examples: Sequence[str],
+    below: Mapping[str, click.Command] | None = None,
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Declare a command: adds the options every command has, prints `examples` in its help.
 
     The function gets a `Terminal` first, then its own options. It returns the exit status, or None
-    for 0.
+    for 0. `below` are commands that may be named in the place of its options.
     """
 
     def declare(function: Callable[..., Any]) -> click.Command:
@@ -172,7 +200,12 @@ def command(
 
         decorated = _JSON(_WORKSPACE(_SET(call)))
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)
-        made = click.command(name, epilog=epilog)(decorated)
+        made: click.Command
+        if below is None:
+            made = click.command(name, epilog=epilog)(decorated)
+        else:
+            made = click.command(name, cls=_WithBelow, epilog=epilog)(decorated)
+            made.commands.update(below)
         if group is not None:
             group.add_command(made)
         return made
