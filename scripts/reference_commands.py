@@ -84,4 +84,5 @@ def examples_of(command: click.Command) -> str:
 
 
 def _is_group(command: click.Command) -> bool:
-    return isinstance(command, click.Group)
+    """Whether it only holds others, and does nothing itself."""
+    return isinstance(command, click.Group) and not command.invoke_without_command

@@ -11,7 +11,7 @@ from reference_text import code, markdown, table
 
 from holdfast.schedule.jobs import DEFAULT_JOBS
 from holdfast.workspace import layers
-from holdfast.workspace.layers import Key, keys_of, look_up
+from holdfast.workspace.layers import Key, described, keys_of, look_up
 from holdfast.workspace.layout import Layout
 from holdfast.workspace.settings import DestinationEntry, Job, SettingsDocument, defaults
 
@@ -74,7 +74,7 @@ def settings_page() -> str:
     """The whole page."""
     layout = Layout(root=_EXAMPLE, home=_EXAMPLE.parent, name=_EXAMPLE.name, id="")
     values = defaults(layout)
-    rows = [_row(key, look_up(values, key.name)) for key in keys_of(SettingsDocument)]
+    rows = [_row(key, look_up(values, key.path)) for key in keys_of(SettingsDocument)]
     variables = [(code(name), meaning) for name, meaning in VARIABLES.items()]
     parts = [
         _HEAD,
@@ -98,12 +98,14 @@ def _row(key: Key, default: Any) -> tuple[str, ...]:
 
 
 def _fields(struct: type[msgspec.Struct]) -> str:
-    return table(["key", "type", "default"], map(_field, msgspec.structs.fields(struct)))
+    headings = ["key", "type", "default", "meaning"]
+    return table(headings, map(_field, msgspec.structs.fields(struct)))
 
 
-def _field(field: msgspec.structs.FieldInfo) -> tuple[str, str, str]:
+def _field(field: msgspec.structs.FieldInfo) -> tuple[str, ...]:
     default = "required" if field.required else _value(field.default)
-    return code(field.encode_name), _type(field.type), default
+    kind, meaning = described(field.type)
+    return code(field.encode_name), _type(kind), default, meaning
 
 
 def _job(name: str) -> tuple[str, str, str]:
@@ -120,6 +122,7 @@ def _value(value: Any) -> str:
 
 def _type(annotation: Any) -> str:
     """A type as people call it."""
+    annotation, _ = described(annotation)
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return ", ".join(code(each) for each in inner)

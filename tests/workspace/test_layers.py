@@ -78,7 +78,7 @@ def test_marks_of_editors_mean_nothing(layout: Layout) -> None:
 
 def test_every_setting_has_a_default_and_a_meaning(layout: Layout) -> None:
     keys = list(keys_of(SettingsDocument))
-    assert [key.name for key in keys if look_up(defaults(layout), key.name) is None] == []
+    assert [key.name for key in keys if look_up(defaults(layout), key.path) is None] == []
     assert [key.name for key in keys if not key.meaning] == []
     assert len({key.variable for key in keys}) == len(keys)
 

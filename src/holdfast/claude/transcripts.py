@@ -1,10 +1,12 @@
 """What was said in Claude Code's sessions: transcripts read and searched, never written.
 
 A transcript is ``projects/<slug>/<session>.jsonl``. The slug is lossy, so that where a session took
-place is told by each record's ``cwd``. Lines that cannot be read are counted, never an error.
+place is told by each record's ``cwd``. ``history.jsonl`` has what the user typed in all of them.
+Lines that cannot be read are counted, never an error. What has the shape of a secret is masked.
 """
 
 import os
+import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -15,8 +17,9 @@ import msgspec
 
 from holdfast.durable.names import long_path
 from holdfast.errors import storage_errors
+from holdfast.secrets.masking import masked_passage
 
-Role = Literal["user", "assistant"]
+Role = Literal["user", "assistant", "prompt"]
 
 _AROUND = 400  # characters shown on either side of what was looked for
 
@@ -43,16 +46,31 @@ class TranscriptSearch(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What is looked for. `text` in any case; sessions in or below one of `folders`, or at one of
-    `places` itself; `session` is the beginning of an id."""
+    """What is looked for. `text` in any case, or what `pattern` finds; sessions in or below one of
+    `folders`, or at one of `places` itself; `session` is the beginning of an id. The role
+    ``prompt`` is what was typed, from ``history.jsonl``."""
 
     folders: Sequence[Path]
     places: Sequence[Path] = ()
     text: str = ""
+    pattern: re.Pattern[str] | None = None
     role: Role | None = None
     session: str = ""
     since: datetime | None = None
     until: datetime | None = None
+
+    def find(self, text: str) -> int:
+        """Where in `text` the first of what is looked for stands; -1 when it does not."""
+        if self.pattern is not None:
+            match = self.pattern.search(text)
+            return -1 if match is None else match.start()
+        return text.lower().find(self.text.lower())
+
+    def takes(self, at: datetime, cwd: str) -> bool:
+        """Whether a record of that time and place is wanted, whatever it says."""
+        if (self.since and at < self.since) or (self.until and at >= self.until):
+            return False
+        return _is_there(cwd, self)
 
 
 def search_transcripts(
@@ -78,6 +96,18 @@ def search_transcripts(
     return TranscriptSearch(found, read, unreadable, complete=True)
 
 
+def search_prompts(history: Path, wanted: Wanted, *, limit: int = 50) -> TranscriptSearch:
+    """Search ``history.jsonl``, the file `history`; the newest `limit` prompts.
+
+    Raises `StorageError`.
+    """
+    if not long_path(history).is_file():
+        return TranscriptSearch([], 0, 0, complete=True)
+    records = _Prompts(history, wanted)
+    found = sorted(records, key=lambda said: said.at, reverse=True)[:limit]
+    return TranscriptSearch(found, 1, records.unreadable, complete=True)
+
+
 def _newest_first(transcripts: Path, wanted: Wanted) -> list[tuple[Path, datetime]]:
     files = []
     with storage_errors(transcripts, "list the transcripts"):
@@ -97,7 +127,6 @@ class _Records:
         self.unreadable = 0
         self._path = path
         self._wanted = wanted
-        self._needle = wanted.text.lower()
 
     def __iter__(self) -> Iterator[Said]:
         with storage_errors(self._path, "read the transcript"), self._path.open("rb") as file:
@@ -127,16 +156,33 @@ class _Records:
             return None
         if at is None or not isinstance(cwd, str) or not isinstance(message, dict):
             return None
-        if (wanted.since and at < wanted.since) or (wanted.until and at >= wanted.until):
-            return None
-        if not _is_there(cwd, wanted):
+        session = str(record.get("sessionId") or self._path.stem)
+        if not wanted.takes(at, cwd):
             return None
         text = "\n".join(_texts(message.get("content")))
-        place = text.lower().find(self._needle)
-        if place < 0 or not text:
+        return self._shown(text, session, at, role, cwd, number)
+
+    def _shown(
+        self, text: str, session: str, at: datetime, role: str, cwd: str, line: int
+    ) -> Said | None:
+        part = _part(text, self._wanted)
+        return Said(session, at, role, cwd, part, str(self._path), line) if part else None
+
+
+class _Prompts(_Records):
+    """The wanted records of ``history.jsonl``: what was typed, in which project, when."""
+
+    def _said(self, record: dict[str, Any], number: int) -> Said | None:
+        at, cwd = _moment(record.get("timestamp")), record.get("project")
+        text, session = record.get("display"), str(record.get("sessionId") or "")
+        if at is None or not isinstance(cwd, str) or not isinstance(text, str):
             return None
-        session = str(record.get("sessionId") or self._path.stem)
-        return Said(session, at, role, cwd, _part(text, place), str(self._path), number)
+        if not self._wanted.takes(at, cwd) or not session.startswith(self._wanted.session):
+            return None
+        pasted = record.get("pastedContents")
+        if isinstance(pasted, dict):
+            text = "\n".join([text, *_texts(list(pasted.values()))])
+        return self._shown(text, session, at, "prompt", cwd, number)
 
 
 def _is_there(cwd: str, wanted: Wanted) -> bool:
@@ -163,18 +209,30 @@ def _texts_of_block(block: dict[str, Any]) -> Iterator[str]:
         yield f"[tool {block.get('name')}] {given}"
     elif block.get("type") == "tool_result":
         yield from _texts(block.get("content"))
-    elif isinstance(block.get("text"), str):
-        yield block["text"]
+    else:
+        yield from (
+            value for key in ("text", "content") if isinstance(value := block.get(key), str)
+        )
 
 
-def _part(text: str, place: int) -> str:
+def _part(text: str, wanted: Wanted) -> str:
+    """What of `text` is shown, masked; empty when it is not wanted."""
+    place = wanted.find(text) if text else -1
+    if place < 0:
+        return ""
+    # Masked before it is cut: nobody recognises the second half of a secret.
+    text = masked_passage(text)
+    place = max(wanted.find(text), 0)
     start, end = max(0, place - _AROUND), place + 2 * _AROUND
     return ("…" if start else "") + text[start:end] + ("…" if end < len(text) else "")
 
 
 def _moment(value: Any) -> datetime | None:
+    """A time as transcripts have it, or in milliseconds since the epoch, as the prompts have it."""
     try:
+        if isinstance(value, (int, float)):
+            return datetime.fromtimestamp(value / 1000, UTC)
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, OSError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

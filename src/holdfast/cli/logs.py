@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdfast.cli.log_pruning import prune
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError, UsageError
 
 if TYPE_CHECKING:
-    from holdfast.logs.reading import Record, Search
+    from collections import Counter
+    from pathlib import Path
+
+    from holdfast.logs.reading import Record
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "magenta"}
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id"))
@@ -26,7 +30,10 @@ _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id")
         "holdfast logs --component 'agent-*' --grep 'time(d )?out' --limit 20",
         "holdfast logs --since yesterday --until today --json",
         "holdfast logs --follow",
+        "holdfast logs --transcripts --component user --since 2d --grep bees",
+        "holdfast logs prune --older-than 7d --dry-run",
     ],
+    below={"prune": prune},
 )
 @click.option(
     "--component", "components", multiple=True, metavar="C", help="Only this one; 'agent-*' works."
@@ -38,6 +45,7 @@ _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id")
 @click.option("--grep", metavar="REGEX", help="In the message or the further values.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="The newest N lines only.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines as they are written.")
+@click.option("--transcripts", is_flag=True, help="Claude Code's sessions instead of the logs.")
 def logs(
     terminal: Terminal,
     components: tuple[str, ...],
@@ -48,13 +56,20 @@ def logs(
     grep: str | None,
     limit: int | None,
     follow: bool,
+    transcripts: bool,
 ) -> None:
     """Search the workspace's logs, oldest line first, rotated and compressed files included.
 
     With --task, what the run, its steps, messages and events have to say stands between the lines.
     People see columns and colours; a pipe gets the JSON lines as they are. Lines that cannot be
     read are counted on standard error.
+
+    With --transcripts, what was said in Claude Code's sessions in the workspace and its home, with
+    what has the shape of a secret masked: --component is user, assistant or prompt (what was typed,
+    from history.jsonl), --task the beginning of a session's id; the newest 500 unless --limit.
     """
+    if transcripts and (follow or level is not None):
+        raise UsageError("a transcript has no levels and is not followed", hint="use --component")
     if follow and terminal.json:
         raise UsageError("--json is one document and --follow never ends", hint="pipe the lines")
     from holdfast.logs.reading import search
@@ -64,6 +79,23 @@ def logs(
         return None if text is None else parse_time(text)
 
     workspace = terminal.open()
+    if transcripts:
+        from holdfast.cli.transcripts import Transcripts
+
+        said = Transcripts(
+            workspace.layout,
+            roles=components,
+            since=moment(since),
+            until=moment(until),
+            session=task,
+            grep=grep,
+            limit=limit,
+        )
+        _show(terminal, said, empty="Nobody said that.")
+        _report_unreadable(said.unreadable)
+        if said.cut:
+            terminal.note(said.cut)
+        return
     found = search(
         workspace.layout.logs,
         components=components,
@@ -81,15 +113,19 @@ def logs(
         from holdfast.upkeep.timeline import timeline
 
         records = timeline(workspace, found, task, problems)
-    if terminal.json:
-        terminal.emit([record.data for record in records], "")
-    else:
-        printed = _print(records, for_people=terminal.for_people, at_once=follow)
-        if not printed:
-            terminal.note("No log line matches.")
-    _report_unreadable(found)
+    _show(terminal, records, empty="No log line matches.", at_once=follow)
+    _report_unreadable(found.unreadable)
     for problem in problems:
         click.echo(f"not shown: {problem}", err=True)
+
+
+def _show(
+    terminal: Terminal, records: "Iterable[Record]", *, empty: str, at_once: bool = False
+) -> None:
+    if terminal.json:
+        terminal.emit([record.data for record in records], "")
+    elif not _print(records, for_people=terminal.for_people, at_once=at_once):
+        terminal.note(empty)
 
 
 def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> int:
@@ -137,8 +173,8 @@ def _visible_character(character: str) -> str:
     return character if character.isprintable() else repr(character)[1:-1]
 
 
-def _report_unreadable(found: "Search") -> None:
-    total = sum(found.unreadable.values())
+def _report_unreadable(unreadable: "Counter[Path]") -> None:
+    total = sum(unreadable.values())
     if total:
-        where = ", ".join(f"{path.name} ({n})" for path, n in sorted(found.unreadable.items()))
+        where = ", ".join(f"{path.name} ({n})" for path, n in sorted(unreadable.items()) if n)
         click.echo(f"{total} unreadable line(s) skipped: {where}", err=True)

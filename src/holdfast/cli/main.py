@@ -26,7 +26,7 @@ COMMANDS = {
     "queues": ("holdfast.cli.queues", "Durable queues: put, take, ack, dead letters."),
     "events": ("holdfast.cli.events", "The event log: append, read, follow, list streams."),
     "migrate": ("holdfast.cli.migrate", "Workflows, queues or events to another engine."),
-    "logs": ("holdfast.cli.logs", "Search and follow the workspace's JSON logs."),
+    "logs": ("holdfast.cli.logs", "Search, follow and prune JSON logs; search transcripts."),
     "backup": ("holdfast.cli.backup", "Snapshots: create, list, diff, find, verify, forget."),
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "recover": ("holdfast.cli.recover", "Everything back: files, dependencies, services."),

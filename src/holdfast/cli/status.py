@@ -8,6 +8,7 @@ import click
 from holdfast.cli.backup_destinations import rule_text
 from holdfast.cli.terminal import Terminal, command, readable_size
 from holdfast.upkeep.protection import Protection
+from holdfast.upkeep.room import Room
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
 
 _HEADINGS = ("STORE", "ENGINE", "SIZE", "HOLDS", "HEALTH", "BACKED UP", "PROVEN")
@@ -37,6 +38,7 @@ def _as_text(found: Status) -> str:
         ("Unprotected", found.unprotected),
         ("Fixed", found.fixed),
         ("Open to others", list(_open_to_others(found.protection))),
+        ("Room", list(_room(found.room))),
         ("Next", found.next),
     )
     for title, items in sections:
@@ -56,6 +58,16 @@ def _open_to_others(found: Protection) -> Iterator[str]:
     if found.disk.state != "on":
         reason = f" ({found.disk.reason})" if found.disk.reason else ""
         yield f"disk encryption, {found.disk.means}: {found.disk.state}{reason}"
+
+
+def _room(there: Room) -> Iterator[str]:
+    yield from (f"WARNING: {warning}" for warning in there.warnings)
+    for budget in there.budgets:
+        if budget.state == "ok" and budget.size is not None:
+            sizes = f"{readable_size(budget.size)} of {readable_size(budget.limit)}"
+            yield f"{budget.folder}: {sizes}, measured {_ago(budget.measured_at)}"
+        elif budget.size is None:
+            yield f"{budget.folder}: {budget.state}, of {readable_size(budget.limit)}"
 
 
 def _schedule(found: Status) -> Iterator[str]:

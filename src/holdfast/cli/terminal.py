@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from holdfast.errors import HoldfastError, RefusedError
+from holdfast.workspace.sizes import readable_size as readable_size
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -141,6 +142,30 @@ class Terminal:
         self.console().print(table)
 
 
+class _WithBelow(click.Group):
+    """A command that does something itself, unless one of those below it is named."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.invoke_without_command, self.no_args_is_help = True, False
+
+    def invoke(self, ctx: click.Context) -> Any:
+        if not ctx._protected_args:
+            return super().invoke(ctx)
+        given = [name for name in ctx.params if _was_typed(ctx, name)]
+        if given:
+            raise click.UsageError("options stand behind the command's whole name", ctx)
+        self.callback, own = None, self.callback
+        try:
+            return super().invoke(ctx)
+        finally:
+            self.callback = own
+
+
+def _was_typed(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _SET = click.option(
     "--set",
@@ -159,12 +184,16 @@ _WORKSPACE = click.option(
 
 
 def command(
-    group: click.Group | None, name: str, *, examples: Sequence[str]
+    group: click.Group | None,
+    name: str,
+    *,
+    examples: Sequence[str],
+    below: Mapping[str, click.Command] | None = None,
 ) -> Callable[[Callable[..., Any]], click.Command]:
     """Declare a command: adds the options every command has, prints `examples` in its help.
 
     The function gets a `Terminal` first, then its own options. It returns the exit status, or None
-    for 0.
+    for 0. `below` are commands that may be named in the place of its options.
     """
 
     def declare(function: Callable[..., Any]) -> click.Command:
@@ -176,7 +205,12 @@ def command(
 
         decorated = _JSON(_WORKSPACE(_SET(call)))
         epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in examples)
-        made = click.command(name, epilog=epilog)(decorated)
+        made: click.Command
+        if below is None:
+            made = click.command(name, epilog=epilog)(decorated)
+        else:
+            made = click.command(name, cls=_WithBelow, epilog=epilog)(decorated)
+            made.commands.update(below)
         if group is not None:
             group.add_command(made)
         return made
@@ -220,17 +254,6 @@ def _line(words: list[str]) -> str:
 
         return subprocess.list2cmdline(words)
     return shlex.join(words)
-
-
-def readable_size(size: float) -> str:
-    """A number of bytes as people read it, e.g. ``1.5 MB`` (powers of 1000)."""
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
 
 
 def _cell(value: Any) -> str:

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.cli.terminal import Terminal, command
+from holdfast.workspace.sizes import parse_size, readable_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from holdfast.upkeep.room import Budget, Room
     from holdfast.upkeep.usage import Amount, FolderUsage, Usage
 
 _BAR = 20  # characters
@@ -25,6 +27,7 @@ _CHILDREN = 8  # folders of one folder that people are shown
         "holdfast usage",
         "holdfast usage mcp-servers --depth 1",
         "holdfast usage --large 100MB --top 5",
+        "holdfast usage --check",
         "holdfast usage --json",
     ],
 )
@@ -41,33 +44,75 @@ _CHILDREN = 8  # folders of one folder that people are shown
     help="How many large files.",
 )
 @click.option("--large", default="10MB", show_default=True, metavar="SIZE", help="A large file.")
-def usage(terminal: Terminal, folder: Path | None, depth: int, top: int, large: str) -> None:
+@click.option("--check", is_flag=True, help="Only the folders with a budget, and the disks.")
+def usage(
+    terminal: Terminal, folder: Path | None, depth: int, top: int, large: str, check: bool
+) -> int:
     """Show what takes the space of the workspace, or of DIR: by folder, kind and age.
 
-    Sizes are what the disk holds; hard links count once, links are not followed.
+    Sizes are what the disk holds; hard links count once, links are not followed. Budgets are set
+    with "holdfast config set space.budgets.logs 2GB"; --check exits 1 when one is exceeded or a
+    disk is nearly full, and the schedule runs it every hour.
     """
     from holdfast.cli.progress import Bar
+    from holdfast.upkeep.room import take_note
     from holdfast.upkeep.usage import measure
 
-    root = folder.absolute() if folder is not None else terminal.layout().root
+    if check:
+        return _check(terminal)
+    workspace = terminal.open() if folder is None else None
+    root = workspace.layout.root if workspace is not None else Path(str(folder)).absolute()
     with Bar("Usage", terminal) as bar:
-        found = measure(root, depth=depth, top=top, large=size_of(large), progress=bar.update)
-    terminal.emit(msgspec.to_builtins(found), lambda: "\n".join(_lines(found)))
+        found = measure(root, top=top, large=parse_size(large), progress=bar.update)
+    there = take_note(workspace, found) if workspace is not None else None
+    found.folders = [each for each in found.folders if each.depth <= depth]
+    document = msgspec.to_builtins(found) | {"room": msgspec.to_builtins(there)}
+    terminal.emit(document, lambda: "\n".join(_lines(found, there)))
     for each in found.unreadable:
         terminal.note(f"not counted: {each.path}: {each.reason}")
+    return 0
 
 
-def size_of(text: str) -> int:
-    """The bytes that a text such as ``10MB``, ``1.5G`` or ``4096`` means (powers of 1000)."""
-    word = text.strip().upper().removesuffix("B").removesuffix("I").strip()
-    factor = 1000 ** (" KMGT".index(word[-1])) if word[-1:] in tuple("KMGT") else 1
-    try:
-        return int(float(word.rstrip("KMGT")) * factor)
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no size; for example 10MB") from error
+def _check(terminal: Terminal) -> int:
+    """Measure what has a budget; 1 when there is too little room."""
+    from holdfast.cli.progress import Bar
+    from holdfast.upkeep.room import measure_room
+
+    workspace = terminal.open()
+    with Bar("Usage", terminal) as bar:
+        there = measure_room(workspace, progress=bar.update)
+    for warning in there.warnings:
+        workspace.logger("upkeep").warning(warning)
+    terminal.emit(
+        msgspec.to_builtins(there) | {"enough": there.enough},
+        lambda: "\n".join([*there.warnings, *room_lines(there)]),
+    )
+    return 0 if there.enough else 1
 
 
-def _lines(found: "Usage") -> "list[str]":
+def room_lines(there: "Room") -> "list[str]":
+    """The budgets with bars, then what is free on each disk."""
+    return [
+        *(_budget_line(budget) for budget in there.budgets),
+        *(
+            f"{readable_size(disk.free)} of {readable_size(disk.total)} free on the disk of "
+            f"{disk.path}"
+            for disk in there.disks
+        ),
+    ]
+
+
+def _budget_line(budget: "Budget") -> str:
+    limit = readable_size(budget.limit)
+    if budget.size is None:
+        return f"{budget.state:>15} {'':<{_BAR}}  {budget.folder} of {limit}"
+    part = min(budget.size / budget.limit if budget.limit else 1.0, 9.99)
+    bar = _bar(min(part, 1.0))
+    size = readable_size(budget.size)
+    return f"{size:>9} {part:>5.0%} {bar}  {budget.folder} of {limit}"
+
+
+def _lines(found: "Usage", there: "Room | None") -> "list[str]":
     total = found.total
     lines = [
         f"{found.root}: {readable_size(total.size)} on the disk, "
@@ -80,6 +125,9 @@ def _lines(found: "Usage") -> "list[str]":
     if found.large:
         lines += ["", "Largest files"]
         lines += [f"  {readable_size(file.size):>9}  {file.path}" for file in found.large]
+    if there is not None:
+        lines += ["", "Room", *(f"  {line}" for line in room_lines(there))]
+        lines += [f"  WARNING: {warning}" for warning in there.warnings]
     return [*lines, "", "What of it can be made again: holdfast clean"]
 
 
@@ -106,6 +154,9 @@ def _table(title: str, amounts: "Mapping[str, Amount]", whole: int) -> "list[str
 
 def _bar_line(amount: "Amount", whole: int, name: str) -> str:
     part = amount.size / whole if whole else 0.0
+    return f"  {readable_size(amount.size):>9} {part:>5.0%} {_bar(part)}  {name}"
+
+
+def _bar(part: float) -> str:
     full, eighths = divmod(round(part * _BAR * 8), 8)
-    bar = (_EIGHTHS[8] * full + _EIGHTHS[eighths]).rstrip()
-    return f"  {readable_size(amount.size):>9} {part:>5.0%} {bar:<{_BAR}}  {name}"
+    return f"{(_EIGHTHS[8] * full + _EIGHTHS[eighths]).rstrip():<{_BAR}}"

@@ -38,6 +38,7 @@ DEFAULT_JOBS = {
             ("quarantine", "empty", "--older-than", "30", "--yes"),
         ),
     ),
+    "room": Job("30 * * * *", (("usage", "--check"),)),
 }
 
 

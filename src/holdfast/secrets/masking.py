@@ -27,6 +27,12 @@ def masked_lines(lines: Iterable[bytes], known: Iterable[str] = ()) -> Iterator[
         yield _masked(line, _AS_SETTINGS, values)
 
 
+def masked_passage(text: str) -> str:
+    """`text` of several lines, masked as `masked_lines` does."""
+    lines = text.encode("utf-8", "surrogatepass").splitlines(keepends=True)
+    return b"".join(masked_lines(lines)).decode("utf-8", "surrogatepass")
+
+
 def masked_text(text: str) -> str:
     """`text` with what has the shape of a secret masked by its length."""
     return _masked(text.encode("utf-8", "surrogatepass"), "").decode("utf-8", "surrogatepass")

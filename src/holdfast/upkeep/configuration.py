@@ -1,5 +1,6 @@
 """What people do with settings: look at them with their origin, change one, check the files."""
 
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from holdfast.workspace.layers import (
     Layer,
     convert_layers,
     files_of,
+    item_of,
     keys_of,
     look_up,
     merge,
@@ -47,32 +49,40 @@ class Value(NamedTuple):
 
 def values_of(layout: Layout, assignments: tuple[str, ...] = ()) -> list[Value]:
     """Every setting. Raises `UnreadableError`, `UsageError`."""
+    return list(_values(layout, assignments, list(keys_of(SettingsDocument))))
+
+
+def _values(layout: Layout, assignments: tuple[str, ...], keys: list[Key]) -> Iterator[Value]:
     layers = settings_layers(layout, assignments)
     convert_layers(layers, SettingsDocument)
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = merge(merged, layer.data)
-    found = ((key, look_up(merged, key.name)) for key in keys_of(SettingsDocument))
-    return [Value(key, data, _origin(layers, key)) for key, data in found if data is not None]
+    for key in keys:
+        data = look_up(merged, key.path)
+        if data is not None:
+            yield Value(key, data, _origin(layers, key))
 
 
 def _origin(layers: list[Layer], key: Key) -> Layer:
     """The strongest layer that says something of the setting."""
-    said = [layer for layer in layers if look_up(layer.data, key.name) is not None]
+    said = [layer for layer in layers if look_up(layer.data, key.path) is not None]
     return said[-1]
 
 
 def value_of(layout: Layout, name: str, assignments: tuple[str, ...] = ()) -> Value:
-    """One setting. Raises `NotFoundError` for one that does not exist."""
-    key = find_key(name)
-    return next(value for value in values_of(layout, assignments) if value.key == key)
+    """One setting. Raises `NotFoundError` for one that does not exist, or has no value."""
+    for value in _values(layout, assignments, [find_key(name)]):
+        return value
+    raise NotFoundError(f"{name} is not set", hint=f"holdfast config set {name} VALUE")
 
 
 def find_key(name: str) -> Key:
     """The setting called `name`. Raises `NotFoundError`, with what was probably meant."""
     keys = {key.name: key for key in keys_of(SettingsDocument)}
-    if name in keys:
-        return keys[name]
+    key = keys.get(name) or item_of(keys.values(), name)
+    if key is not None:
+        return key
     hint = _meant(name, list(keys)) or "see: holdfast config show"
     raise NotFoundError(f"there is no setting {name!r}", hint=hint)
 
@@ -89,7 +99,7 @@ def change_setting(layout: Layout, name: str, text: str, *, in_home: bool = Fals
     path = files_of(layout)["home" if in_home else "workspace"]
     if read_file("", path) is None:
         make_folder(path.parent)
-    GuestFile(path, lock="none").edit([Put(tuple(name.split(".")), value)])
+    GuestFile(path, lock="none").edit([Put(key.path, value)])
     return path
 
 

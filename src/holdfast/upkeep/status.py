@@ -15,6 +15,7 @@ from holdfast.errors import HoldfastError, UnreadableError, UsageError
 from holdfast.facade import Workspace
 from holdfast.schedule.overview import Overview, overview
 from holdfast.upkeep.protection import Protection, protect, protection
+from holdfast.upkeep.room import Room, room
 from holdfast.vault.reports import Proof
 from holdfast.vault.rule import ThreeTwoOne, evaluate
 from holdfast.vault.sites import SiteState, site_state
@@ -57,7 +58,7 @@ class StoreStatus(msgspec.Struct, rename="camel"):
 
 
 class Status(msgspec.Struct, rename="camel"):
-    """The whole workspace; healthy when all stores can be read and no job failed."""
+    """The whole workspace; healthy when all can be read, no job failed and there is room."""
 
     workspace: str
     home: str
@@ -69,6 +70,7 @@ class Status(msgspec.Struct, rename="camel"):
     next: list[str]
     schedule: Overview
     protection: Protection
+    room: Room
     fixed: list[str] = []
 
 
@@ -104,10 +106,12 @@ def workspace_status(workspace: Workspace, *, fix: bool = False) -> Status:
     sites = workspace.sites
     states = [site_state(site) for site in sites]
     schedule = overview(workspace)
+    there = room(workspace)
+    readable = all(store.health != "unreadable" for store in stores)
     return Status(
         workspace=str(layout.root),
         home=str(layout.home),
-        healthy=schedule.healthy and all(store.health != "unreadable" for store in stores),
+        healthy=schedule.healthy and readable and there.enough,
         stores=stores,
         destinations=states,
         rule=evaluate(layout.root, sites, states),
@@ -115,9 +119,11 @@ def workspace_status(workspace: Workspace, *, fix: bool = False) -> Status:
         next=[
             *_next_commands(layout, stores, backups),
             *["holdfast status --fix"] * bool(closed.too_open or closed.git.missing),
+            *_commands_for_room(there),
         ],
         schedule=schedule,
         protection=closed,
+        room=there,
         fixed=fixed,
     )
 
@@ -308,6 +314,13 @@ def _next_commands(layout: Layout, stores: list[StoreStatus], backups: _Backups)
         yield "holdfast backup drill"
     if by_name["agents"].holds == "0 agents":
         yield "holdfast agents discover"
+
+
+def _commands_for_room(there: Room) -> Iterator[str]:
+    if any(budget.state == "unmeasured" for budget in there.budgets):
+        yield "holdfast usage --check"
+    if there.warnings:
+        yield "holdfast clean"
 
 
 def _is_stale(proven: datetime | None) -> bool:

@@ -103,15 +103,15 @@ class Usage(msgspec.Struct, rename="camel"):
 def measure(
     root: Path,
     *,
-    depth: int = 2,
+    depth: int | None = None,
     top: int = 20,
     large: int = 10_000_000,
     progress: Callable[[int, int], None] | None = None,
 ) -> Usage:
     """Measure the folder `root`.
 
-    `folders` are given down to `depth`, the `top` largest files of at least `large` bytes are
-    named. `progress` is told entries and bytes now and then. Raises `NotFoundError`.
+    `folders` are given down to `depth` (all for None), the `top` largest files of at least `large`
+    bytes are named. `progress` is told entries and bytes now and then. Raises `NotFoundError`.
     """
     if not long_path(root).is_dir():
         raise NotFoundError("there is no such folder", path=root)
@@ -127,7 +127,7 @@ def measure(
     return Usage(
         root=str(root),
         total=Amount(folders[0].size, folders[0].apparent, folders[0].files),
-        folders=[folder for folder in folders if folder.depth <= depth],
+        folders=[folder for folder in folders if depth is None or folder.depth <= depth],
         kinds=sums.kinds(),
         ages=sums.ages(),
         large=sorted(sums.large, reverse=True),

@@ -17,7 +17,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
@@ -36,11 +36,22 @@ _MARKS = ("$schema", "$comment")
 
 
 class Key(NamedTuple):
-    """A setting that exists: its dotted name, its type and what it means."""
+    """A setting that exists: its dotted name, its type and what it means.
+
+    `within` is the name of the object of which it is one item, as in ``space.budgets.logs``.
+    """
 
     name: str
     type: Any
     meaning: str
+    within: str = ""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The keys that lead to it. An item's own may contain dots."""
+        if not self.within:
+            return tuple(self.name.split("."))
+        return *self.within.split("."), self.name[len(self.within) + 1 :]
 
     @property
     def variable(self) -> str:
@@ -56,10 +67,12 @@ class Key(NamedTuple):
             try:
                 msgspec.convert(value, self.type)
             except msgspec.ValidationError as error:
-                problem = str(error)
+                # People are helped by what the setting means, not by a regular expression.
+                problem, _, pattern = str(error).partition(" matching regex ")
+                problem = "it is not of the right form" if pattern else problem
             else:
                 return value
-        raise UsageError(f"{self.name} cannot be {text!r}: {problem}")
+        raise UsageError(f"{self.name} cannot be {text!r}: {problem}", hint=self.meaning or None)
 
 
 class Layer(NamedTuple):
@@ -131,10 +144,10 @@ def merge(weaker: dict[str, Any], stronger: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def look_up(data: dict[str, Any], name: str) -> Any:
-    """What the setting `name` (dotted) has in `data`; None when it is not there."""
+def look_up(data: dict[str, Any], path: Sequence[str]) -> Any:
+    """What the setting of that `path` has in `data`; None when it is not there."""
     value: Any = data
-    for part in name.split("."):
+    for part in path:
         if not isinstance(value, dict) or part not in value:
             return None
         value = value[part]
@@ -156,11 +169,26 @@ def keys_of(schema: type[msgspec.Struct], prefix: str = "") -> Iterator[Key]:
         if field.encode_name == FORMAT_KEY:
             continue  # of the file, not of the workspace
         name = f"{prefix}{field.encode_name}"
-        inner, meaning = _described(field.type)
+        inner, meaning = described(field.type)
         if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
             yield from keys_of(inner, f"{name}.")
         else:
             yield Key(name, inner, meaning)
+
+
+def item_of(keys: Iterable[Key], name: str) -> Key | None:
+    """The item called `name` (dotted) of one of `keys` that are objects of any items."""
+    for key in keys:
+        if get_origin(key.type) is not dict or not name.startswith(f"{key.name}."):
+            continue
+        item, meaning = get_args(key.type)[1], key.meaning
+        if not (isinstance(item, type) and issubclass(item, msgspec.Struct)):
+            return Key(name, item, meaning, within=key.name)
+        above = ".".join(name.split(".")[: key.name.count(".") + 2])
+        if above == name:
+            return Key(name, item, meaning)
+        return next((each for each in keys_of(item, f"{above}.") if each.name == name), None)
+    return None
 
 
 def unknown_keys(layer: Layer, schema: type[msgspec.Struct]) -> list[str]:
@@ -211,7 +239,7 @@ def _without_marks(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _described(annotation: Any) -> tuple[Any, str]:
+def described(annotation: Any) -> tuple[Any, str]:
     """The type without what is noted beside it, and the description that was noted."""
     if get_origin(annotation) is not Annotated:
         return annotation, ""

@@ -18,6 +18,7 @@ from holdfast.engines.urls import parse_url, url_for
 from holdfast.errors import NotFoundError, UsageError
 from holdfast.workspace.layers import Layer, convert_layers, read_layers
 from holdfast.workspace.layout import Layout
+from holdfast.workspace.sizes import PATTERN
 
 
 class Store(msgspec.Struct, frozen=True):
@@ -63,16 +64,43 @@ class Undo(msgspec.Struct, frozen=True, rename="camel"):
     ] = 200
 
 
+Size = int | Annotated[str, Meta(pattern=PATTERN)]
+"""Bytes, or a text such as ``2GB``."""
+
+
+class Space(msgspec.Struct, frozen=True, rename="camel"):
+    """How much room folders may take, and how much each disk keeps free."""
+
+    budgets: Annotated[
+        dict[str, Size],
+        Meta(
+            description="Folders, absolute or from the workspace, and the most that each may hold,"
+            ' as in {"logs": "2GB"}.'
+        ),
+    ] = {}
+    warn_at: Annotated[
+        float,
+        Meta(gt=0, le=1, description="The part of a budget at which warnings begin."),
+    ] = 0.9
+    keep_free: Annotated[
+        Size, Meta(description="There is a warning when a disk has less free than this.")
+    ] = "1GB"
+
+
 class Job(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One job of the schedule, or what differs from the default one of that name.
+    """One job of the schedule, or what differs from the default one of that name."""
 
-    `when` is five cron fields (local time) or ``change`` (of a file in configs/); `run` are lists
-    of arguments of ``holdfast``, run one after the other until one fails.
-    """
-
-    when: str | None = None
-    run: tuple[tuple[str, ...], ...] | None = None
-    enabled: bool | None = None
+    when: Annotated[
+        str | None,
+        Meta(description="Five cron fields (local time), or change: of a file in configs/."),
+    ] = None
+    run: Annotated[
+        tuple[tuple[str, ...], ...] | None,
+        Meta(
+            description="Lists of arguments of holdfast, run one after the other until one fails."
+        ),
+    ] = None
+    enabled: Annotated[bool | None, Meta(description="Whether it is run at all.")] = None
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -83,6 +111,7 @@ class Settings(msgspec.Struct, frozen=True):
     events: Store
     destinations: tuple[Destination, ...]
     undo: Undo
+    space: Space
     schedule: dict[str, Job]
 
     @property
@@ -116,15 +145,31 @@ class Settings(msgspec.Struct, frozen=True):
 class DestinationEntry(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A destination as people write it; paths are relative to the workspace."""
 
-    folder: str
-    name: str = ""
-    kind: BackupKind = "snapshot"
-    recipients: tuple[str, ...] = ()
-    passphrase: bool = False
-    passphrase_file: str | None = None
-    identity: str | None = None
-    keyring: str | None = None
-    elsewhere: bool = False
+    folder: Annotated[str, Meta(description="Where the backups are kept.")]
+    name: Annotated[
+        str, Meta(description="What commands call it; else backups, and from the second backups-2.")
+    ] = ""
+    kind: Annotated[
+        BackupKind, Meta(description="Deduplicated snapshots, compressed files, or plain folders.")
+    ] = "snapshot"
+    recipients: Annotated[
+        tuple[str, ...], Meta(description="The age public keys that backups are encrypted for.")
+    ] = ()
+    passphrase: Annotated[
+        bool, Meta(description="Whether a passphrase encrypts them; it is asked for.")
+    ] = False
+    passphrase_file: Annotated[
+        str | None, Meta(description="The file that holds the passphrase.")
+    ] = None
+    identity: Annotated[
+        str | None, Meta(description="The file of the private key that reads them.")
+    ] = None
+    keyring: Annotated[
+        str | None, Meta(description="The private key's name in the system's keyring.")
+    ] = None
+    elsewhere: Annotated[
+        bool, Meta(description="Whether the folder is kept outside of this house.")
+    ] = False
 
 
 class SettingsDocument(msgspec.Struct, frozen=True, rename="camel"):
@@ -138,6 +183,7 @@ class SettingsDocument(msgspec.Struct, frozen=True, rename="camel"):
         Meta(description="Where backups go: a folder, or one or more destinations."),
     ]
     undo: Annotated[Undo, Meta(description="How long undo points are kept.")]
+    space: Annotated[Space, Meta(description="How much room there is for what.")]
     schedule: Annotated[
         dict[str, Job], Meta(description="Jobs by name, or what differs from the default ones.")
     ]
@@ -152,6 +198,7 @@ def defaults(layout: Layout) -> dict[str, Any]:
         "events": {"url": url_for("sqlite", layout.database), "durability": "process"},
         "backups": str(layout.backups),
         "undo": {"keepDays": 30, "keepSnapshots": 200},
+        "space": {"budgets": {}, "warnAt": 0.9, "keepFree": "1GB"},
         "schedule": {},
     }
 
@@ -176,6 +223,7 @@ def read_settings(layout: Layout, assignments: Sequence[str] = ()) -> Settings:
         events=chosen.events,
         destinations=_destinations(layout, layers, chosen),
         undo=chosen.undo,
+        space=chosen.space,
         schedule=chosen.schedule,
     )
 
