@@ -45,6 +45,22 @@ def test_a_server_is_written_as_a_client_writes_it(registry: ServerRegistry) -> 
     jsonschema.validate(json.loads(registry.path.read_bytes()), server_registry_schema())
 
 
+def test_how_it_is_kept_running_is_no_clients_business(registry: ServerRegistry) -> None:
+    service = {"command": ["python", "u.py"], "ready": {"port": 8000}}
+    registry.add("u", url="http://127.0.0.1:8000/mcp", service=service)
+    server = registry.get("u")
+    assert server.service == service
+    assert server.settings == {"type": "http", "url": "http://127.0.0.1:8000/mcp"}
+    jsonschema.validate(json.loads(registry.path.read_bytes()), server_registry_schema())
+    moved = {"type": "http", "url": "http://127.0.0.1:9000/mcp"}
+    registry.add_many({"u": moved}, replace=True)  # as an import does
+    assert (registry.get("u").settings, registry.get("u").service) == (moved, service)
+    wrong: object
+    for wrong in ({"ready": {"port": "x"}}, {"command": []}, "yes"):
+        with pytest.raises(UsageError):
+            registry.update("u", service=wrong)
+
+
 def test_the_published_schema_is_the_present_one() -> None:
     assert SCHEMA.read_bytes() == encode(server_registry_schema())
 

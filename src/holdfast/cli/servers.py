@@ -173,7 +173,7 @@ def _pairs(assignments: "Sequence[str]") -> dict[str, str]:
 
 def _facts(server: "Server") -> dict[str, Any]:
     facts: dict[str, Any] = msgspec.to_builtins(server)
-    facts["settings"] = mask(facts["settings"])
+    facts["settings"], facts["service"] = mask(facts["settings"]), mask(facts["service"])
     return facts
 
 

@@ -1,5 +1,6 @@
 """``holdfast init`` and ``holdfast adopt``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -22,10 +23,13 @@ _HOME = click.option("--home", type=_FOLDER, help="The person's home around it."
 )
 @click.argument("folder", metavar="DIR", type=_FOLDER)
 @_HOME
-@click.option("--examples", is_flag=True, help="Add the example agents and servers.")
+@click.option(
+    "--examples", is_flag=True, help="Add example agents, servers, scripts, docker/ and k8s/."
+)
 def init(terminal: Terminal, folder: Path, home: Path | None, examples: bool) -> None:
     """Make a workspace, or complete one. Nothing that is there is overwritten."""
-    _tell(terminal, creation.create(folder, home=home, examples=examples), "is ready")
+    done = creation.create(folder, home=home, examples=examples)
+    _tell(terminal, done, "is ready", after=_example_commands(done) if examples else [])
 
 
 @command(
@@ -38,7 +42,22 @@ def adopt(terminal: Terminal, folder: Path, home: Path | None) -> None:
     _tell(terminal, creation.adopt(folder, home=home), "is now a workspace")
 
 
-def _tell(terminal: Terminal, done: creation.Creation, outcome: str) -> None:
+def _example_commands(done: creation.Creation) -> list[str]:
+    """What the examples need before they run: packages, and the wish that they are kept running."""
+    server, root = creation.INACTIVE_EXAMPLE, done.layout.root
+    return [
+        f"The server {server} is inactive until its packages are installed:",
+        f"  npm install --prefix {done.layout.servers / server}",
+        f"  holdfast servers set {server} status=active -w {root}",
+        "Agents run once they are services:",
+        f"  holdfast agents set director-agent service={{}} -w {root}",
+        f"  holdfast start -w {root}",
+    ]
+
+
+def _tell(
+    terminal: Terminal, done: creation.Creation, outcome: str, after: Sequence[str] = ()
+) -> None:
     layout = done.layout
     facts = {
         "root": str(layout.root),
@@ -52,5 +71,6 @@ def _tell(terminal: Terminal, done: creation.Creation, outcome: str) -> None:
         f"  holdfast agents discover -w {layout.root}",
         f"  holdfast backup create -w {layout.root}",
         f"  holdfast status -w {layout.root}",
+        *after,
     ]
     terminal.emit(facts, "\n".join(lines))

@@ -13,11 +13,12 @@ from msgspec import Meta
 
 from holdfast.errors import UsageError
 from holdfast.registry.grouped import Groups, RegistryKind
+from holdfast.registry.service_entry import ServiceEntry, service_of
 
 ServerType = Literal["stdio", "http", "sse"]
 
 CLIENTS = ("code", "desktop")
-OWN_KEYS = ("status", "description", "clients")
+OWN_KEYS = ("status", "description", "clients", "service")
 
 _CLIENT_KEYS = ("type", "command", "args", "env", "url", "headers")
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -47,6 +48,10 @@ class ServerEntry(msgspec.Struct, frozen=True):
     clients: Annotated[
         list[str] | None, Meta(description="Which clients see it: code, desktop. Absent: all.")
     ] = None
+    service: Annotated[
+        ServiceEntry | None,
+        Meta(description="How it is kept running by `holdfast start`; absent: it is not."),
+    ] = None
 
 
 class ServerRegistryDocument(msgspec.Struct, frozen=True, rename="camel"):
@@ -62,7 +67,7 @@ class ServerRegistryDocument(msgspec.Struct, frozen=True, rename="camel"):
 class Server(msgspec.Struct, frozen=True, rename="camel"):
     """A registered server. `settings` is what a client is given; do not change it.
 
-    `clients` is None where every client sees it.
+    `clients` is None where every client sees it, `service` where Holdfast does not keep it running.
     """
 
     id: str
@@ -72,6 +77,7 @@ class Server(msgspec.Struct, frozen=True, rename="camel"):
     status: str = "active"
     description: str | None = None
     clients: list[str] | None = None
+    service: dict[str, Any] | None = None
 
     def is_for(self, client: str) -> bool:
         """Whether `client` is to have it."""
@@ -97,6 +103,7 @@ def build_server(name: str, group: str, entry: Mapping[str, Any]) -> Server:
         status=entry.get("status") or "active",
         description=entry.get("description"),
         clients=entry.get("clients"),
+        service=entry.get("service"),
     )
 
 
@@ -146,6 +153,7 @@ def check_server(entry: Mapping[str, Any]) -> None:
         json.dumps(entry, allow_nan=False)
     except (msgspec.ValidationError, TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"this cannot be a server: {error}") from error
+    service_of(entry, "a server")
     kind = type_of(entry)
     if kind == "stdio" and not entry.get("command"):
         raise UsageError("a stdio server needs a command")

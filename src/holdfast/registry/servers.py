@@ -17,6 +17,7 @@ from holdfast.registry.membership import (
     refuse_taken,
 )
 from holdfast.registry.server_entries import (
+    OWN_KEYS,
     SERVERS,
     Server,
     build_server,
@@ -105,7 +106,10 @@ class ServerRegistry:
         group: str = "production",
         replace: bool = False,
     ) -> None:
-        """Register several at once, as one generation; with `replace` also over present ones."""
+        """Register several at once, as one generation; with `replace` also over present ones.
+
+        What is Holdfast's own in a replaced one (status, service, …) stays unless given.
+        """
         for name, entry in entries.items():
             check_server_name(name)
             check_server(entry)
@@ -114,7 +118,9 @@ class ServerRegistry:
             for name, entry in entries.items():
                 homes = [each for each, present in groups.items() if name in present]
                 if homes and replace:
-                    groups[homes[0]][name] = {**entry}
+                    present = groups[homes[0]][name]
+                    own = {key: present[key] for key in OWN_KEYS if key in present}
+                    groups[homes[0]][name] = {**entry, **{k: own[k] for k in own if k not in entry}}
                 else:
                     refuse_taken(SERVERS, name, groups, self.path)
                     group_of(groups, group)[name] = {**entry}

@@ -23,6 +23,7 @@ from holdfast.workspace.layout import (
 )
 
 _TEMPLATES = Path(__file__).parent / "templates"
+INACTIVE_EXAMPLE = "financial"  # it needs `npm install` in its folder
 GITIGNORE = _TEMPLATES / "doors" / "dot-gitignore"  # what a new workspace keeps out of git
 _GROUPS: dict[str, object] = {"production": {}, "staging": {}, "development": {}}
 _DOCUMENTS: dict[str, object] = {
@@ -92,7 +93,7 @@ def missing_parts(layout: Layout) -> list[str]:
 def _example_documents() -> dict[str, object]:
     """The registries with the example servers in them.
 
-    The Node one is inactive: its packages must be installed first (npm install in its folder).
+    The Node one is inactive: its packages must be installed first, see `INACTIVE_EXAMPLE`.
     """
     beside = Path(sys.executable).with_name("node.exe" if sys.platform == "win32" else "node")
     servers: dict[str, object] = {
@@ -102,7 +103,7 @@ def _example_documents() -> dict[str, object]:
             "args": ["mcp-servers/utilities/server.py"],
             "description": "Time, hashing, JSON, text, and search in the workspace's files.",
         },
-        "financial": {
+        INACTIVE_EXAMPLE: {
             "type": "stdio",
             "command": str(beside) if beside.is_file() else "node",
             "args": ["mcp-servers/financial/server.mjs"],
@@ -177,7 +178,7 @@ def _ensure_file(creation: Creation, name: str, content: bytes) -> None:
         return
     make_folder(path.parent)
     try:
-        write_atomic(path, content, exclusive=True)
+        write_atomic(path, content, exclusive=True, mode=0o755 if content[:2] == b"#!" else None)
         creation.made.append(name)
     except ConflictError:  # somebody else made it a moment ago
         creation.kept.append(name)

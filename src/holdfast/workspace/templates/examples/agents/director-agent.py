@@ -1,27 +1,105 @@
-"""Directs a survey: hands each folder to the surveyors over a queue and gathers their reports.
+"""Takes goals from the queue "goals", runs the declared workflow each one names, and reports.
 
-    python agents/director-agent.py                        survey every folder of this workspace
-    python agents/director-agent.py --run bees configs     one folder, in the run called "bees"
+    python agents/director-agent.py                        work until it is asked to stop
+    python agents/director-agent.py --run bees configs     direct one survey, in the run "bees"
 
-Kill it whenever you like and start it again with the same run: what is done is not done twice.
+A goal is ``{"workflow": "inventory", "input": {"pattern": "configs/**/*.json"}}``, put by
+``holdfast queues put goals GOAL``; the workflow is ``configs/workflows/inventory.json``. The report
+is ``shared/reports/goal-<message id>.json``.
+
+Kill it whenever you like and start it again: what is done is not done twice. In a survey the
+director hands each folder to the surveyors over a queue and gathers what they find.
 """
 
 import argparse
+import signal
+import threading
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 import holdfast
 from holdfast import step, workflow
+from holdfast.durable.documents import write_document
 from holdfast.durable.files import make_folder, write_atomic
-from holdfast.errors import ConflictError
+from holdfast.errors import ConflictError, RunError, StepError
+from holdfast.workflows.declarations import Declaration
+from holdfast.workflows.tasks import run_declared
 
 NAME = "Director"
-DESCRIPTION = "Hands the folders of the workspace to surveyors and gathers their reports."
+DESCRIPTION = "Runs the declared workflows that goals name, directs surveys, and reports."
 
 ROOT = Path(__file__).parents[1]
+REPORTS = ROOT / "shared" / "reports"
 workspace = holdfast.open_workspace(ROOT)
 log = workspace.logger("director-agent")
+
+
+class Goal(msgspec.Struct, forbid_unknown_fields=True):
+    """What is wanted: the name of a declared workflow, and its input."""
+
+    workflow: str
+    input: Any = None
+
+
+class GoalReport(msgspec.Struct, rename="camel"):
+    """What became of a goal: `output` has that of each task, `error` why there is none."""
+
+    run: str
+    goal: Any
+    status: str
+    output: Any = None
+    error: str | None = None
+    finished_at: datetime | None = None
+
+
+@step
+def understand(goal: Any) -> Declaration:
+    """The declared workflow that a goal names, as it is now."""
+    return workspace.declared_workflow(msgspec.convert(goal, Goal).workflow)
+
+
+@step
+def report_on(report: GoalReport) -> str:
+    """Write the report; returns its path relative to the workspace."""
+    report.finished_at = datetime.now(UTC)
+    make_folder(REPORTS)
+    target = REPORTS / f"{report.run}.json"
+    write_document(target, report)
+    write = log.info if report.error is None else log.error
+    write("Goal reported", run=report.run, status=report.status, path=str(target))
+    return target.relative_to(ROOT).as_posix()
+
+
+@workflow
+def pursue(run: str, goal: Any) -> str:
+    """Run what `goal` names as a run of its own; returns the path of the report, also if it failed.
+
+    Fails itself only when the report cannot be written.
+    """
+    try:
+        outcome = run_declared.child(understand(goal), goal.get("input"), id=f"{run}.work")
+        report = GoalReport(run, goal, "succeeded", outcome.result())
+    except (StepError, RunError) as error:
+        report = GoalReport(run, goal, "failed", error=str(error))
+    return report_on(report)
+
+
+def direct(stop: threading.Event) -> None:
+    """Go on with what was interrupted, then start a run for each goal until `stop` is set."""
+    runs = workspace.workflows
+    for run in runs.recover():
+        log.info("Run taken up again", run=run.id)
+    print("taking goals from the queue 'goals'", flush=True)
+    for message in workspace.queue("goals").consume(stop=stop.is_set):
+        run_id = f"goal-{message.id}"
+        log.info("Goal taken", run=run_id)
+        workspace.start_from(message, pursue, run_id, message.body, id=run_id)
+    runs.put_down()
+    workspace.close()
+    log.info("Stopped; what was under way goes on at the next start")
 
 
 class Report(msgspec.Struct):
@@ -74,8 +152,8 @@ def publish(run: str, reports: list[Report]) -> str:
     """Write the survey as a table; returns its path relative to the workspace."""
     rows = [f"| {r.folder} | {r.files} | {r.lines} | {r.size} |" for r in reports]
     table = ["| folder | files | lines | bytes |", "|---|---:|---:|---:|", *rows]
-    target = ROOT / "shared" / "reports" / f"{run}.md"
-    make_folder(target.parent)
+    target = REPORTS / f"{run}.md"
+    make_folder(REPORTS)
     write_atomic(target, ("\n".join(table) + "\n").encode())
     log.info("Survey published", path=str(target), folders=len(reports))
     return target.relative_to(ROOT).as_posix()
@@ -102,13 +180,21 @@ def all_folders() -> list[str]:
 
 
 def main() -> None:
-    """Start the survey, or go on with it where it was interrupted."""
-    parser = argparse.ArgumentParser(description=DESCRIPTION)
-    parser.add_argument("folders", nargs="*", help="relative to the workspace; all by default")
-    parser.add_argument("--run", default="survey-1", help="the id of the run")
+    """Direct one survey with ``--run``, also one that was interrupted; else pursue goals."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="*", help="of a survey; all of the workspace by default")
+    parser.add_argument("--run", help="direct one survey; this is the id of its run")
     arguments = parser.parse_args()
-    folders = arguments.folders or all_folders()
-    run = survey.start(arguments.run, folders, id=arguments.run)
+    if arguments.run is None:
+        if arguments.folders:
+            parser.error("folders are of a survey: give it a --run")
+        stop = threading.Event()
+        for name in ("SIGINT", "SIGTERM", "SIGBREAK"):  # the last is what Windows has
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), lambda *_: stop.set())
+        direct(stop)
+        return
+    run = survey.start(arguments.run, arguments.folders or all_folders(), id=arguments.run)
     print(ROOT / run.result())
 
 
