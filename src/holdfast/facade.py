@@ -400,7 +400,7 @@ def open_workspace(path: Path | str | None = None, settings: Sequence[str] = ())
     """
     from holdfast import logs, workflows
 
-    workspace = _workspace_at(path, settings)
+    workspace = workspace_at(path, settings)
     logs.use_directory(workspace.layout.logs)
     workflows.provide_engine(lambda: workspace.workflows)
     return workspace
@@ -408,9 +408,10 @@ def open_workspace(path: Path | str | None = None, settings: Sequence[str] = ())
 
 def get_registry(path: Path | str | None = None) -> "AgentRegistry":
     """The agent registry of the workspace that `open_workspace` would open."""
-    return _workspace_at(path).registry
+    return workspace_at(path).registry
 
 
-def _workspace_at(path: Path | str | None, settings: Sequence[str] = ()) -> Workspace:
+def workspace_at(path: Path | str | None, settings: Sequence[str] = ()) -> Workspace:
+    """As `open_workspace`, for who opens it often: this process's workflows and logs stay."""
     layout = find_layout(None if path is None else Path(path))
     return Workspace(layout, read_settings(layout, settings))

@@ -7,7 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from holdfast.secrets import secrets_in
 from holdfast.secrets.masking import masked_text
+
+# Rules for settings hold too.
+_LIKE = "shown.cfg"
 
 _REFERENCE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-[^}]*)?\}")
 _TELLING_NAME = re.compile(
@@ -45,6 +49,17 @@ def mask_text(text: str, name: str = "") -> str:
     text = _IN_URL.sub(lambda found: (found[1] or "") + _masked_unless_reference(found[2]), text)
     text = _IN_QUERY.sub(lambda found: found[1] + _masked_unless_reference(found[2]), text)
     return masked_text(text)
+
+
+def mask_everywhere(text: str) -> str:
+    """`text` of any origin with all that is likely a secret masked, also where it says it is one.
+
+    For what is shown to somebody who did not ask for it: ``password = …`` in a log line, say.
+    """
+    text = mask_text(text)
+    for secret in secrets_in(text.encode(), _LIKE):
+        text = text.replace(secret.value.decode("utf-8", "replace"), secret.masked)
+    return text
 
 
 def literal_secrets(server: Any) -> Iterator[tuple[str, ...]]:

@@ -31,6 +31,7 @@ COMMANDS = {
     "restore": ("holdfast.cli.restore", "Bring files back from a snapshot."),
     "recover": ("holdfast.cli.recover", "Everything back: files, dependencies, services."),
     "undo": ("holdfast.cli.undo", "What a command or an agent's tool destroyed comes back."),
+    "ui": ("holdfast.cli.ui", "The workspace in the browser, on this machine alone."),
     "mcp": ("holdfast.cli.mcp", "The MCP server for Claude and other agents; install it there."),
     "guard": ("holdfast.cli.guard", "Undo points before an agent's tool runs: install, status."),
     "secrets": ("holdfast.cli.secrets", "Secrets: scan, move to the keyring, mask, trace a leak."),

@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from holdfast.claude.masking import mask, mask_text
+from holdfast.claude.masking import mask, mask_everywhere
 from holdfast.errors import HoldfastError
-from holdfast.secrets import secrets_in
 
 LARGEST = 60_000
 """Characters of an answer, as JSON."""
@@ -19,8 +18,6 @@ LARGEST = 60_000
 _LONGEST_TEXT = 4_000  # characters
 _MOST_ITEMS = 1_000  # of one list or object
 _DEEPEST = 24
-# Rules for settings hold too: a log line may say "password = …".
-_LIKE = "answer.cfg"
 
 
 def answer_of(value: Any, more: str = "") -> dict[str, Any]:
@@ -69,9 +66,7 @@ def masked_text(text: str) -> str:
     """`text` without lone surrogates, cut when it is long, likely secrets in it masked."""
     text = text.encode("utf-8", "backslashreplace").decode()
     cut = len(text) - _LONGEST_TEXT
-    text = mask_text(text[:_LONGEST_TEXT])
-    for secret in secrets_in(text.encode(), _LIKE):
-        text = text.replace(secret.value.decode("utf-8", "replace"), secret.masked)
+    text = mask_everywhere(text[:_LONGEST_TEXT])
     return f"{text}… ({cut} more characters)" if cut > 0 else text
 
 

@@ -15,10 +15,8 @@ from mcp_types import ToolAnnotations
 
 from holdfast.claude.masking import mask
 from holdfast.errors import HoldfastError
-from holdfast.facade import Workspace
+from holdfast.facade import Workspace, workspace_at
 from holdfast.mcp_server.answers import answer_of, error_text, masked_text
-from holdfast.workspace.layout import find_layout
-from holdfast.workspace.settings import read_settings
 
 _TIME = 60.0  # seconds
 _LABEL = 200  # characters
@@ -50,8 +48,7 @@ class Desk:
     @contextmanager
     def workspace(self) -> Iterator[Workspace]:
         """The workspace as it is now. Raises `NotFoundError`, `UnreadableError`."""
-        layout = find_layout(self.root)
-        with Workspace(layout, read_settings(layout, self._settings)) as workspace:
+        with workspace_at(self.root, self._settings) as workspace:
             yield workspace
 
     def callable(self, tool: Tool) -> Callable[..., Any]:

@@ -1,0 +1,120 @@
+"""The shape of a page: what it is called, what it shows, what it does. See the package."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import anyio.to_thread
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from holdfast.errors import RefusedError, UsageError
+from holdfast.facade import Workspace
+from holdfast.web.errands import Errands
+from holdfast.web.rendering import render
+
+_LARGEST_FORM = 1_000_000  # bytes
+_MOST_FIELDS = 1_000
+
+
+class Page(NamedTuple):
+    """A page's place in the navigation: its title, its path, its icon in ``icons.html``."""
+
+    title: str
+    path: str
+    icon: str
+
+
+class Done(NamedTuple):
+    """What an action ends with: the path to go on at, and what to tell there."""
+
+    to: str
+    told: str = ""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody asked for: parts of the path, fields of the query or of the form."""
+
+    path: dict[str, str]
+    fields: QueryParams
+    errands: Errands
+
+    def text(self, name: str) -> str | None:
+        """A field that was filled in, without the space around it."""
+        return self.fields.get(name, "").strip() or None
+
+    def number(self, name: str, default: int | None = None) -> int | None:
+        """A field that holds a whole number of at least 0. Raises `UsageError`."""
+        text = self.text(name)
+        if text is None:
+            return default
+        if not (text.isascii() and text.isdecimal() and len(text) < 19):
+            raise UsageError(f"{name} is no whole number: {text!r}")
+        return int(text)
+
+    def moment(self, name: str) -> datetime | None:
+        """A field that holds a time of this machine's zone. Raises `UsageError`."""
+        text = self.text(name)
+        try:
+            return None if text is None else datetime.fromisoformat(text).astimezone()
+        except (ValueError, OverflowError) as error:
+            raise UsageError(
+                f"{name} is no time: {text!r}", hint="for example 2026-11-25T18:30"
+            ) from error
+
+
+View = Callable[[Workspace, Asked], dict[str, Any]]
+Action = Callable[[Workspace, Asked], Done]
+
+
+def show(path: str, template: str, view: View) -> Route:
+    """A page at `path`: `template`, with what `view` returns."""
+
+    async def endpoint(request: Request) -> Response:
+        asked = Asked(request.path_params, request.query_params, request.app.state.errands)
+        data = await request.app.state.desk.look(partial(_given, view, asked))
+        return await anyio.to_thread.run_sync(render, request, template, {"asked": asked, **data})
+
+    return Route(path, endpoint, methods=["GET"], name=template)
+
+
+def act(path: str, action: Action) -> Route:
+    """A form at `path`: done only when this page made the form."""
+
+    async def endpoint(request: Request) -> Response:
+        fields = await _form(request)
+        if not request.app.state.keys.is_csrf(fields.get("csrf", "")):
+            raise RefusedError("this form is not of this page", hint="go back, load it again")
+        asked = Asked(request.path_params, fields, request.app.state.errands)
+        label = f"ui {request.url.path}"
+        done: Done = await request.app.state.desk.do(label, partial(_given, action, asked))
+        answer = RedirectResponse(done.to, 303)
+        if done.told:
+            request.app.state.notices.leave(answer, done.told)
+        return answer
+
+    return Route(path, endpoint, methods=["POST"], name=f"{action.__module__}.{action.__name__}")
+
+
+def _given(function: Callable[[Workspace, Asked], Any], asked: Asked, workspace: Workspace) -> Any:
+    return function(workspace, asked)
+
+
+async def _form(request: Request) -> QueryParams:
+    """The fields of a form. Raises `UsageError` when it is too large or none."""
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > _LARGEST_FORM:
+            raise UsageError(f"the form is larger than {_LARGEST_FORM} bytes")
+    try:
+        text = body.decode("ascii")
+        return QueryParams(parse_qsl(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS))
+    except ValueError as error:
+        raise UsageError(f"the form cannot be read: {error}") from error
