@@ -1,6 +1,6 @@
 """An opened workspace: the one object through which a program reaches every store of it."""
 
-import secrets
+import os
 import sys
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -285,7 +285,7 @@ class Workspace:
             "workspace_id": layout.id,
             "workspace_name": layout.name,
             "away": [each.folder for each in self.settings.destinations],
-            "point": secrets.token_hex(16),
+            "point": os.urandom(16).hex(),
             "stores": list(self.store_paths().values()),
         }
 

@@ -20,18 +20,19 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 
-@dataclass
 class _Plan:
     """What to do at which points, and how often each was visited."""
 
-    actions: dict[str, tuple[str, int | None]] = field(default_factory=dict)
-    trace: Path | None = None
-    visits: Counter[str] = field(default_factory=Counter)
-    _counting: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(
+        self, actions: dict[str, tuple[str, int | None]] | None = None, trace: Path | None = None
+    ) -> None:
+        self.actions = actions or {}
+        self.trace = trace
+        self.visits: Counter[str] = Counter()
+        self._counting = threading.Lock()
 
     def visit(self, name: str) -> None:
         with self._counting:

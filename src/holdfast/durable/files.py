@@ -7,8 +7,6 @@ folder were fsync'd before the call returned.
 
 import errno
 import os
-import secrets
-import shutil
 import stat
 import sys
 import time
@@ -117,7 +115,7 @@ def _write_atomic(
 def temporary_beside(target: Path) -> Path:
     """A fresh name beside `target` for what is not finished; `sweep_temporary` knows it."""
     # 40 characters are at most 160 bytes: the whole stays below the 255 of most file systems.
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(6)}{TEMPORARY_SUFFIX}")
+    return target.with_name(f".{target.name[:40]}.{os.urandom(6).hex()}{TEMPORARY_SUFFIX}")
 
 
 def link_over(source: Path, target: Path, *, only_if: Callable[[os.stat_result], bool]) -> bool:
@@ -171,6 +169,8 @@ def move(source: Path, target: Path) -> None:
 
 
 def _move_across(source: Path, target: Path) -> None:
+    import shutil
+
     partial = temporary_beside(target)
     try:
         if _is_real_folder(source):
@@ -190,6 +190,8 @@ def _move_across(source: Path, target: Path) -> None:
 
 
 def _copy_synced(source: str | Path, target: str | Path) -> None:
+    import shutil
+
     shutil.copy2(source, target, follow_symlinks=False)
     if not os.path.islink(target):
         sync_closed(Path(target))
@@ -240,6 +242,8 @@ def remove_empty_folders(path: Path, *, below: Path) -> None:
 
 
 def _remove_all(target: Path) -> None:
+    import shutil  # imports all compressions
+
     try:
         if _is_real_folder(target):
             shutil.rmtree(target)

@@ -13,7 +13,6 @@ point being recorded (see `recording`) these do nothing.
 import builtins
 import json
 import os
-import secrets
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -245,9 +244,9 @@ class PointLog:
         `key` (letters and digits) ends its id, so that it can be found again; else it is random.
         """
         moment = datetime.now(UTC)
-        identity = f"{moment:%Y%m%d-%H%M%S}-{key or secrets.token_hex(4)}"
+        identity = f"{moment:%Y%m%d-%H%M%S}-{key or os.urandom(4).hex()}"
         if key and os.path.lexists(long_path(self.root / identity)):
-            identity += secrets.token_hex(4)
+            identity += os.urandom(4).hex()
         header = Header(identity, command[:_LONGEST_COMMAND], moment, source, undoes)
         return OpenPoint(self.root / identity, header, self.durability)
 

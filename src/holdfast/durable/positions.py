@@ -7,9 +7,9 @@ that are well-formed, and says nothing about others.
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from math import isfinite
+from typing import NamedTuple
 
 _BLANK = re.compile(r"[ \t\r\n]*")
 _NUMBER = re.compile(r"-?(NaN|Infinity|[0-9][0-9.eE+-]*)")
@@ -19,8 +19,7 @@ _DECODER = json.JSONDecoder(parse_int=str, parse_float=str)
 Path = tuple[str | int, ...]
 
 
-@dataclass(frozen=True)
-class Position:
+class Position(NamedTuple):
     """A place in a text, both counted from 1; the column counts characters."""
 
     line: int

@@ -9,7 +9,6 @@ then mirrors that folder. What is deleted for good is renamed first, so that nob
 """
 
 import os
-import secrets
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -222,7 +221,7 @@ class Quarantine:
 
 def _new_entry(path: Path, reason: str, *, collected: bool = False) -> QuarantineEntry:
     moment = datetime.now(UTC)
-    entry_id = f"{moment:%Y%m%d-%H%M%S}-{secrets.token_hex(4)}"
+    entry_id = f"{moment:%Y%m%d-%H%M%S}-{os.urandom(4).hex()}"
     return QuarantineEntry(entry_id, str(path.absolute()), reason, moment, collected)
 
 

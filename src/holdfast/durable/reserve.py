@@ -5,7 +5,6 @@ what was moved aside on a full disk spends it; it is laid by again when there is
 """
 
 import os
-import secrets
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -23,11 +22,11 @@ def lay_by(root: Path) -> bool:
     path = long_path(root / PLACE)
     if path.exists():
         return True
-    new = path.with_name(f"{path.name}.{secrets.token_hex(4)}.new")
+    new = path.with_name(f"{path.name}.{os.urandom(4).hex()}.new")
     try:
         with new.open("xb") as file:
             # What cannot be compressed or left out takes up real space on every file system.
-            file.write(secrets.token_bytes(SIZE))
+            file.write(os.urandom(SIZE))
             file.flush()
             os.fsync(file.fileno())
         if sys.platform != "win32":

@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import secrets
 import sys
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from holdfast.errors import storage_error, storage_errors
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 # A name of its own for each file of each process, also of one made by fork.
-_START = secrets.token_hex(6)
+_START = os.urandom(6).hex()
 _NUMBERS = itertools.count()
 
 

@@ -20,9 +20,9 @@ import os
 import sys
 import threading
 import weakref
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import make_folder
@@ -39,8 +39,7 @@ _TAIL = 4_096
 _CLOCK_SLACK = timedelta(seconds=2)
 
 
-@dataclass(frozen=True)
-class Rotation:
+class Rotation(NamedTuple):
     """When a log file is full, and what becomes of full ones.
 
     `max_bytes` is met to within 64 KiB a writer; `keep_days` counts from the rotation, and None

@@ -7,9 +7,9 @@ rotation or of the file's last line, whichever is later, as in ``20250120T103000
 import os
 import re
 import threading
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import remove, sweep_temporary, write_atomic
@@ -25,8 +25,7 @@ _STAMP = "%Y%m%dT%H%M%S.%fZ"
 _CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class LogName:
+class LogName(NamedTuple):
     """What a log file's name says. `rotated_at` is None for the file being written."""
 
     component: str
@@ -47,8 +46,7 @@ def parse_name(name: str) -> LogName | None:
     return LogName(match["component"], rotated, match["packed"] is not None)
 
 
-@dataclass(frozen=True)
-class Archive:
+class Archive(NamedTuple):
     """The rotated files of one component in one folder."""
 
     folder: Path

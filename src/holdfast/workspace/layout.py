@@ -10,7 +10,6 @@
 """
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -32,8 +31,7 @@ class Marker(msgspec.Struct, frozen=True, rename="camel"):
     format_version: int = 1
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(msgspec.Struct, frozen=True):
     """The places of one workspace. Nothing here touches the disk."""
 
     root: Path
