@@ -143,9 +143,6 @@ _SWAP_NOTE = (
     "UPDATE workflow_notes SET body = CAST(? AS TEXT) WHERE name = ? AND body = CAST(? AS TEXT)"
 )
 _UNUSED = "DELETE FROM workflow_blobs WHERE digest NOT IN (SELECT digest FROM workflow_blob_uses)"
-# A run's steps change one page of the database over and over; the longer the log may grow before it
-# is copied there, the fewer copies and syncs a step costs. It stays below 20 MB.
-_LOG_PAGES = 4_000
 _REMEMBERED = 10_000  # runs whose serial is kept
 # By serial, which this store remembers of a run: one search less than by id.
 _RECORD = (
@@ -397,11 +394,9 @@ class SqliteStore:
         self._writer.close()
 
     def _open(self, durability: Durability) -> sqlite3.Connection:
-        connection = open_database(
+        return open_database(
             self._path, room="workflows", migrations=_MIGRATIONS, durability=durability
         )
-        connection.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
-        return connection
 
     def _serial_of(self, run_id: str) -> int | None:
         serial = self._serials.get(run_id)
