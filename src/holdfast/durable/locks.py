@@ -222,7 +222,7 @@ class QuickLock:
             if time.monotonic() >= deadline:
                 raise self._busy()
             time.sleep(pause)
-            pause = min(pause * 1.5 + 0.00001, 0.005)
+            pause = min(pause * 2 + 0.0002, 0.004)  # the one who has it goes on for a while
 
     def _busy(self) -> BusyError:
         return BusyError(
