@@ -155,7 +155,7 @@ def test_a_workspace_runs_it_by_name(holdfast: Runner, tmp_path: Path) -> None:
     agent = 'import json, sys\nprint(json.dumps(json.load(sys.stdin)["input"]))\n'
     (place / "agents" / "echo-agent.py").write_text(agent, encoding="utf-8")
     assert holdfast("agents", "discover", cwd=place).returncode == 0
-    (place / "configs" / "workflows").mkdir()
+    (place / "configs" / "workflows").mkdir(exist_ok=True)
     path = place / "configs" / "workflows" / "daily.json"
     write_document(path, {"tasks": {"echo": {"agent": "echo-agent"}}})
     done = holdfast(
