@@ -72,7 +72,8 @@ def test_tasks_get_the_output_of_what_they_need(engine: Workflows, tmp_path: Pat
         right={"how": [], "needs": ["begin"]},
         begin={"how": []},
     )
-    result = engine.run(run_declared, (declaration, {"topic": "bees"}), run_id="workflow-123")
+    workflow = run_declared.known_as(declaration.name)
+    result = engine.run(workflow, (declaration, {"topic": "bees"}), run_id="workflow-123")
     assert result["left"] == "just text ✓"
     assert result["begin"] == {"name": "begin", "input": {"topic": "bees"}, "needs": {}}
     assert set(result["publish"]["needs"]) == {"left", "right"}
@@ -92,11 +93,14 @@ def test_a_failure_stops_what_comes_after_and_is_retried_from_there(
         third={"how": [], "needs": ["second"]},
     )
     with pytest.raises(StepError, match="ended with status 1:\nsecond is broken"):
-        engine.run(run_declared, (declaration, None), run_id="r")
+        engine.run(run_declared.known_as("three"), (declaration, None), run_id="r")
     assert ran(tmp_path) == ["r:first", "r:second", "r:second"]
     (tmp_path / "mended").touch()
     assert set(engine.retry("r").result(30)) == {"first", "second", "third"}
     assert ran(tmp_path)[3:] == ["r:second", "r:third"]
+    forked = engine.fork("r", from_step="third")
+    assert set(forked.result(30)) == {"first", "second", "third"}
+    assert [run.id for run in engine.list(name="three")] == [forked.id, "r"]
 
 
 def test_a_program_that_hangs_is_ended(engine: Workflows, tmp_path: Path) -> None:
@@ -162,5 +166,8 @@ def test_a_workspace_runs_it_by_name(holdfast: Runner, tmp_path: Path) -> None:
         "workflows", "run", "daily", "--input", '{"topic": "bees"}', "--json", cwd=place
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["result"] == {"echo": {"topic": "bees"}}
+    run = json.loads(done.stdout)
+    assert (run["name"], run["result"]) == ("daily", {"echo": {"topic": "bees"}})
+    shown = holdfast("workflows", "show", run["id"], cwd=place).stdout
+    assert '  input     {"topic":"bees"}\n' in shown
     assert "known: daily" in holdfast("workflows", "run", "weekly", cwd=place).stderr

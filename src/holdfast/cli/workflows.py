@@ -87,7 +87,7 @@ def run(terminal: Terminal, target: str, given: str, run_id: str | None) -> None
     else:
         from holdfast.workflows.tasks import run_declared
 
-        workflow, kwargs, name = run_declared, {}, target
+        workflow, kwargs, name = run_declared.known_as(target), {}, target
         args = (workspace.declared_workflow(target), _json(given))
     from holdfast.workflows.naming import new_run_id
 
@@ -336,10 +336,12 @@ def _status(run: "RunInfo") -> str:
 
 
 def _described(run: "RunInfo", steps: "Sequence[StepInfo]") -> list[str]:
+    from holdfast.workflows.declarations import given_to
+
     lines = [
         f"{run.id}  {run.name}  {_status(run)}",
         f"  started   {run.created_at:%Y-%m-%d %H:%M:%S} UTC",
-        f"  input     {msgspec.json.encode(run.input).decode()}",
+        f"  input     {msgspec.json.encode(given_to(run)).decode()}",
     ]
     if run.finished_at is not None:
         lines.append(f"  finished  {run.finished_at:%Y-%m-%d %H:%M:%S} UTC")

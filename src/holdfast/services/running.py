@@ -27,7 +27,7 @@ def start_declared(
 
     declaration = workspace.declared_workflow(name)
     engine = workspace.workflows
-    run = engine.enqueue(run_declared, (declaration, value), run_id=run_id)
+    run = engine.enqueue(run_declared.known_as(name), (declaration, value), run_id=run_id)
     return _executed(workspace, engine.get(run.id), wait)
 
 

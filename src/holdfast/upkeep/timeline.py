@@ -17,6 +17,7 @@ from holdfast.facade import Workspace
 from holdfast.logs.lines import key_of
 from holdfast.logs.query import belongs
 from holdfast.logs.reading import Record, Search
+from holdfast.workflows.declarations import given_to
 
 _LOOKED_AT = 10_000
 """So many messages of a queue, and of the newest events, are looked through for the task."""
@@ -49,7 +50,12 @@ def _of_run(workspace: Workspace, task: str) -> Iterator[Record]:
         return
     if not step_id:
         yield _record(
-            "workflows", run.created_at, "Run begins", run_id, workflow=run.name, input=run.input
+            "workflows",
+            run.created_at,
+            "Run begins",
+            run_id,
+            workflow=run.name,
+            input=given_to(run),
         )
     ended = run.created_at
     for step in steps:

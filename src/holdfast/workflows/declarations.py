@@ -29,7 +29,10 @@ from msgspec import Meta
 
 from holdfast.durable.documents import convert, read_document
 from holdfast.errors import NotFoundError, UsageError
+from holdfast.workflows.records import RunInfo
 from holdfast.workflows.references import referenced_tasks
+
+_PERFORMER = "holdfast.workflows.tasks"
 
 TaskName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 
@@ -131,6 +134,13 @@ def order_of(declaration: Declaration, path: Path | None = None) -> list[str]:
     except CycleError as error:
         circle = " needs ".join(reversed(error.args[1]))
         raise UsageError(f"tasks need each other in a circle: {circle}", path=path) from error
+
+
+def given_to(run: RunInfo) -> Any:
+    """The input of a run as people think of it: of a declared one without the declaration."""
+    if run.definition.module == _PERFORMER and isinstance(run.input, dict):
+        return run.input["args"][1]
+    return run.input
 
 
 def declared_names(folder: Path) -> list[str]:

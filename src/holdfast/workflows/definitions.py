@@ -148,6 +148,11 @@ class Workflow(Generic[Parameters, Result]):
                 raise UsageError(f"catch_up is once, each or none, not {catch_up!r}")
         definitions[function.__module__, function.__qualname__] = self
 
+    def known_as(self, name: str) -> "Workflow[Parameters, Result]":
+        """The workflow whose runs are recorded as `name`: this one, unless its runs' names vary."""
+        del name
+        return self
+
     def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
         """Run durably, here, to the end; inside another run as a plain part of that run.
 

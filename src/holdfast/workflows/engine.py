@@ -149,7 +149,7 @@ class Workflows(RunReader):
         """
         row = self.row(run_id)
         body = read_body(row)
-        found = workflow or find_definition(body.definition, load=load)
+        found = workflow or find_definition(body.definition, row.name, load=load)
         check_same_call(run_id, (row.name, b""), (found.name, b""))
         if row.finished is not None:
             return Run(self, run_id, found.decoder, None)
@@ -189,7 +189,7 @@ class Workflows(RunReader):
         if row.finished is not None:
             if row.status != "failed":
                 raise ConflictError(f"run {run_id} has {row.status}", hint="fork it instead")
-            find_definition(read_body(row).definition, load=load)
+            find_definition(read_body(row).definition, row.name, load=load)
             drop = dropped_by_retry(self._store, row)
             self._store.reopen_run(run_id, epoch=row.epoch, status="queued", drop=drop)
         return self.resume(run_id, load=load, inline=inline)
@@ -210,7 +210,7 @@ class Workflows(RunReader):
         """
         row = self.row(run_id)
         body = read_body(row)
-        found = find_definition(body.definition, load=load)
+        found = find_definition(body.definition, row.name, load=load)
         check_version(run_id, body, found)
         new_id = check_identifier(new_id, "run id") if new_id else new_run_id(found.name)
         position = MOST if from_step is None else position_of(self._store, row, from_step)

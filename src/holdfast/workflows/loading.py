@@ -13,8 +13,8 @@ from holdfast.workflows.definitions import Workflow, definitions
 from holdfast.workflows.records import Definition
 
 
-def find_definition(definition: Definition, *, load: bool) -> Workflow[..., Any]:
-    """The workflow that `definition` names.
+def find_definition(definition: Definition, name: str, *, load: bool) -> Workflow[..., Any]:
+    """The workflow that `definition` names, for a run recorded as `name`.
 
     With `load` its module is imported, by name if that works and is the same file, else from its
     file. Raises `RunError` when it is not there.
@@ -29,7 +29,7 @@ def find_definition(definition: Definition, *, load: bool) -> Workflow[..., Any]
             path=definition.file,
             hint="import its module first" if not load else "bring that file back, then resume",
         )
-    return found
+    return found.known_as(name)
 
 
 def imported_definition(definition: Definition) -> Workflow[..., Any] | None:

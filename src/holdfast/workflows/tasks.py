@@ -11,6 +11,8 @@ import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
+from copy import copy
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import msgspec
 from holdfast.context import ENVIRONMENT, current_task_id
 from holdfast.errors import UsageError
 from holdfast.workflows.declarations import Declaration, Task, order_of
-from holdfast.workflows.definitions import Step, workflow
+from holdfast.workflows.definitions import Step, Workflow
 from holdfast.workflows.execution import Done, Execution, Slot, current, given
 from holdfast.workflows.mcp_tools import call_tool, read_server
 from holdfast.workflows.references import resolved
@@ -32,9 +34,20 @@ class TaskFailedError(Exception):
     """The program of a task could not be run or did not end with status 0."""
 
 
-@workflow(name="declared")
+class _Declared(Workflow[[Declaration, Any], dict[str, Any]]):
+    """One workflow for all declarations; each gives its runs its own name."""
+
+    def known_as(self, name: str) -> "_Declared":
+        known = copy(self)
+        known.name = name
+        return known
+
+
+@partial(_Declared, name="declared")
 def run_declared(declaration: Declaration, input: Any) -> dict[str, Any]:  # noqa: A002
     """Perform the tasks of `declaration`; the output of each by its name.
+
+    Its runs are named as they are started: ``run_declared.known_as(declaration.name).start(…)``.
 
     After a failure no further task is begun; those under way are finished and recorded.
     """

@@ -80,7 +80,10 @@ def pursue(run: str, goal: Any) -> str:
     Fails itself only when the report cannot be written.
     """
     try:
-        outcome = run_declared.child(understand(goal), goal.get("input"), id=f"{run}.work")
+        wanted = understand(goal)
+        outcome = run_declared.known_as(wanted.name).child(
+            wanted, goal.get("input"), id=f"{run}.work"
+        )
         report = GoalReport(run, goal, "succeeded", outcome.result())
     except (StepError, RunError) as error:
         report = GoalReport(run, goal, "failed", error=str(error))
