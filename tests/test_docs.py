@@ -341,6 +341,26 @@ def test_the_examples_of(page: Page, tmp_path: Path) -> None:
         page.clean_up(stage)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are for a POSIX shell")
+def test_what_readme_shows_of_an_undo_is_what_is_printed(tmp_path: Path) -> None:
+    """README's session, after the same command of an agent; ids are another day's."""
+    stage = Stage(tmp_path)
+    stage.make_workspace_with_agents()
+    (stage.root / "shared/plan.md").write_text("# Plan", encoding="utf-8")
+    session = re.search(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert session is not None
+    first, *shown = session[1].splitlines()
+    command = shown[0].partition("Bash: ")[2]
+    call = {"tool_name": "Bash", "tool_use_id": "1", "tool_input": {"command": command}}
+    (stage.home / "call.json").write_text(json.dumps(call), encoding="utf-8")
+    stage.shell('python -P -m holdfast.guard.hook "$PWD" before < ../call.json')
+    printed = stage.shell(f"{command}\n{first.removeprefix('$ ')}")
+    printed = printed.replace(str(stage.root), "/home/ann/development")
+    point = re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{8,10}\b")
+    told = [point.sub("POINT", line) for line in shown]
+    assert [point.sub("POINT", line) for line in printed.splitlines()] == told
+
+
 def test_the_program_about_topics(tmp_path: Path) -> None:
     program = examples("docs/howto-queues.md")["topics"].text
     place = url_for("sqlite", tmp_path / "state.db")
