@@ -310,7 +310,7 @@ PAGES = [
     Page("docs/howto-events.md", Stage.make_workspace, check_event_program, only=("python",)),
     Page("docs/howto-events.md", Stage.make_workspace, check_event_commands, only=EVENT_COMMANDS),
     Page("docs/howto-git-history.md", a_git_identity, check_history),
-    Page("docs/howto-install.md", Stage.make_workspace, check_install),
+    Page("docs/howto-install.md", a_scheduler_of_its_own, check_install),
     Page("docs/howto-logs.md", a_workspace_to_search, check_logs),
     Page("docs/howto-mcp.md", Stage.make_workspace, check_mcp),
     Page("docs/howto-migrate.md", nothing, check_migration),
