@@ -6,8 +6,10 @@ Signatures are taken from the source, so that every version of Python gives the 
 import ast
 import functools
 import inspect
+import itertools
 import pkgutil
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
@@ -106,11 +108,24 @@ def _section(module: ModuleType, names: list[str]) -> str:
 
 def _entry(name: str, value: Any) -> str:
     if not (inspect.isclass(value) or inspect.isfunction(value)):
-        return f"### {name}\n\n```python\n{name} = {_plain(value)}\n```\n\n"
+        return f"### {name}\n\n```python\n{name} = {_plain(value)}\n```\n\n{_told_of(name, value)}"
     text = f"### {name}\n\n```python\n{_declared(value)}\n```\n\n{markdown(value.__doc__)}\n\n"
     if isinstance(value, type):
         text += "".join(_member(name, *each) for each in _members(value))
     return text
+
+
+def _told_of(name: str, value: Any) -> str:
+    """The text below the assignment of a constant, wherever in Holdfast that stands."""
+    for module in [m for n, m in sys.modules.items() if n.startswith("holdfast.") and m.__file__]:
+        if getattr(module, name, None) is not value:
+            continue
+        body = ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body
+        for node, after in itertools.pairwise(body):
+            here = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+            if here and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                return f"{markdown(after.value.value)}\n\n"
+    return ""
 
 
 def _plain(value: Any) -> str:

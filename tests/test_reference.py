@@ -91,6 +91,17 @@ def test_every_option_says_what_it_means() -> None:
     assert silent == []
 
 
+def test_every_name_of_the_library_says_what_it_means() -> None:
+    text = (ROOT / "docs/reference/library.md").read_text(encoding="utf-8")
+    names = re.findall(r"^### (\w+)\n\n```python\n[^`]*```\n\n(.*)$", text, re.MULTILINE)
+    members = re.findall(r"^- `(.+)`\n\n(.*)$", text, re.MULTILINE)
+    assert len(names) > 60
+    assert len(members) > 200
+    silent = [name for name, told in names if not told or told.startswith(("#", "- `"))]
+    silent += [name for name, told in members if not told.startswith("    ")]
+    assert silent == []
+
+
 def commands_below(
     group: click.Group, path: tuple[str, ...]
 ) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -206,8 +206,8 @@ def rule_text(rule: "ThreeTwoOne") -> str:
     """The 3-2-1 rule as people read it."""
     verdict = "kept" if rule.kept else "not kept"
     lines = [
-        f"3-2-1 rule {verdict}: {rule.copies} copies with the files themselves, "
-        f"{rule.devices} device(s), {rule.elsewhere} elsewhere"
+        f"3-2-1 rule {verdict}: copies {rule.copies} (with the files themselves), "
+        f"devices {rule.devices}, elsewhere {rule.elsewhere}"
     ]
     return "\n".join([*lines, *(f"  {remark}" for remark in rule.remarks)])
 

@@ -40,7 +40,9 @@ Register-ArgumentCompleter -Native -CommandName %(prog_name)s -ScriptBlock {
             }
         }
     } finally {
-        Remove-Item Env:COMP_WORDS, Env:COMP_INCOMPLETE, Env:%(complete_var)s -ErrorAction Ignore
+        foreach ($name in 'COMP_WORDS', 'COMP_INCOMPLETE', '%(complete_var)s') {
+            Remove-Item "Env:$name" -ErrorAction Ignore
+        }
     }
 }
 """
