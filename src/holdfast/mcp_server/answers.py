@@ -11,7 +11,7 @@ import msgspec
 
 from holdfast.claude.masking import mask, mask_text
 from holdfast.errors import HoldfastError
-from holdfast.secrets import secrets_in
+from holdfast.secrets.scanning import secrets_in
 
 LARGEST = 60_000
 """Characters of an answer, as JSON."""
