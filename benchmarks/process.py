@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from compileall import compile_dir
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,8 @@ from typing import Any
 
 from benchmarks.cases import Program
 from benchmarks.environment import ROOT, peer_python
+
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 
 
 class SideError(Exception):
@@ -24,10 +27,13 @@ class SideProcess:
         python = peer_python() if program.peer else Path(sys.executable)
         # Our sources must not reach the peers' Python, nor the reverse.
         paths = [str(ROOT)] if program.peer else [str(ROOT), str(ROOT / "src")]
+        # As after an installation: nobody compiles the sources at every start.
+        compile_dir(ROOT / "src", quiet=2)
+        variables = {name: text for name, text in os.environ.items() if name != _NO_BYTECODE}
         self._process = subprocess.Popen(
             [python, "-W", "ignore", "-m", "benchmarks.serve", program.driver, program.adapter],
             cwd=folder,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"},
+            env={**variables, "PYTHONPATH": os.pathsep.join(paths), "PYTHONUTF8": "1"},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             encoding="utf-8",

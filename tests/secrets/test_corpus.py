@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.secrets import find_secrets
 from holdfast.secrets.kinds import GUESSED, KNOWN
+from holdfast.secrets.scanning import find_secrets
 
 ALPHABETS = {
     "a": string.ascii_letters + string.digits,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.secrets import find_secrets
+from holdfast.secrets.scanning import find_secrets
 
 # Put together here, so that no scanner takes this file for a leak.
 GITHUB = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from holdfast.secrets import secrets_in
 from holdfast.secrets.masking import masked_text
 
 # Rules for settings hold too.
@@ -56,6 +55,8 @@ def mask_everywhere(text: str) -> str:
 
     For what is shown to somebody who did not ask for it: ``password = …`` in a log line, say.
     """
+    from holdfast.secrets.scanning import secrets_in  # compiles many patterns
+
     text = mask_text(text)
     for secret in secrets_in(text.encode(), _LIKE):
         text = text.replace(secret.value.decode("utf-8", "replace"), secret.masked)

@@ -35,7 +35,7 @@ from holdfast.history.check import missing_files
 from holdfast.history.git import Git, shown
 from holdfast.history.reports import Names, Problem, SaveReport, SecretFinding
 from holdfast.history.repository import Head, Repository
-from holdfast.secrets import Secret, find_secrets
+from holdfast.secrets.scanning import Secret, find_secrets
 
 _LISTED = 1000  # paths that a report lists of each kind
 _NAMED = 10  # findings that an error names

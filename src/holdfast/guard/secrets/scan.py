@@ -9,7 +9,7 @@ import msgspec
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.guard.secrets.baseline import Accepted, Baseline
 from holdfast.guard.secrets.places import Candidate, Place, candidates, candidates_at
-from holdfast.secrets import Secret, find_secrets
+from holdfast.secrets.scanning import Secret, find_secrets
 from holdfast.workspace.layout import Layout
 
 Progress = Callable[[int, int], object]

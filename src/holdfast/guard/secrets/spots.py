@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from holdfast.errors import RefusedError, UsageError
-from holdfast.secrets import Secret, secrets_in
-from holdfast.secrets.scanning import is_env_file
+from holdfast.secrets.scanning import Secret, is_env_file, secrets_in
 
 _ENV = re.compile(
     rb"[ \t]*(?:export[ \t]+)?(?P<name>[A-Za-z_]\w*)[ \t]*=[ \t]*"

@@ -8,7 +8,7 @@ from holdfast.guard.secrets.places import shown as shown_path
 from holdfast.guard.secrets.scan import Report, add
 from holdfast.history.git import shown
 from holdfast.history.repository import Repository
-from holdfast.secrets import secrets_in
+from holdfast.secrets.scanning import secrets_in
 from holdfast.workspace.layout import Layout
 
 _FILES = (b"100644", b"100755")
