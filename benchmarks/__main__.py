@@ -21,6 +21,7 @@ from benchmarks.suites import (
     servers,
     snapshots,
     startup,
+    upkeep,
     workflows,
 )
 from benchmarks.table import print_table
@@ -36,6 +37,7 @@ SUITES: dict[str, Suite] = {
     "snapshots": snapshots.cases,
     "guard": guard.cases,
     "secrets": secrets.cases,
+    "upkeep": upkeep.cases,
 }
 
 

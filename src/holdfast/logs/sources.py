@@ -22,9 +22,7 @@ _PROBE = 1 << 16
 _NARROW_ENOUGH = 1 << 18
 _ATTEMPTS = 50
 # A line's time, behind the end of the line before: a text to begin with is found much faster.
-_STAMP = re.compile(
-    rb"\n" + re.escape(START) + rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z"
-)
+_STAMP = re.compile(rb"\n" + re.escape(START) + rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z")
 
 
 class DamagedFileError(Exception):
