@@ -22,6 +22,7 @@ from benchmarks.suites import (
     servers,
     snapshots,
     startup,
+    upkeep,
     workflows,
 )
 from benchmarks.table import print_table
@@ -37,6 +38,7 @@ SUITES: dict[str, Suite] = {
     "snapshots": snapshots.cases,
     "guard": guard.cases,
     "secrets": secrets.cases,
+    "upkeep": upkeep.cases,
 }
 
 

@@ -30,6 +30,7 @@ TINY: dict[str, dict[str, Any]] = {
     "guard": {"files": 50},
     "servers": {"servers": 2},
     "secrets": {"count": 30},
+    "upkeep": {"divided_by": 1_000},
 }
 
 
@@ -143,7 +144,11 @@ def our_operations() -> Iterator[tuple[str, Side]]:
     seen: list[tuple[str, str, str]] = []
     for row in command.select([], quick=True):
         suite = row.name.partition("/")[0]
-        operation = row.ours.operation + str(row.ours.parameters.get("command", ""))
+        operation = (
+            row.ours.operation
+            + row.ours.program.adapter
+            + str(row.ours.parameters.get("command", ""))
+        )
         key = (suite, row.ours.program.driver, operation)
         if key not in seen:
             seen.append(key)

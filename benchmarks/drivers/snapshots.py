@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, cast
 
-from benchmarks.tree import Shape, edit_tree, make_tree
+from benchmarks.tree import Shape, edit_tree, ensure_tree
 
 _OURS = ".holdfast"  # the workspace's own state is not compared
 
@@ -49,7 +49,7 @@ class Driver:
     def days(self, folder: str, number: int, tree: str, divided_by: int) -> dict[str, Any]:
         """All of it once into a store of its own; figures by name."""
         root, place = Path(tree), Path(folder) / str(number)
-        _ensure_tree(root, Shape().divided(divided_by))
+        ensure_tree(root, Shape().divided(divided_by))
         place.mkdir()
         backups = cast("Backups", self._adapter.connect(root, place / "store"))
         clock = _Clock(backups.environment)
@@ -101,17 +101,6 @@ def _wait(process: "subprocess.Popen[bytes]") -> tuple[int, int]:
     process.returncode = os.waitstatus_to_exitcode(status)
     unit = 1 if sys.platform == "darwin" else 1024
     return process.returncode, usage.ru_maxrss * unit
-
-
-def _ensure_tree(root: Path, shape: Shape) -> None:
-    done = root.with_suffix(".made")
-    if not done.exists():
-        shutil.rmtree(root, ignore_errors=True)
-        make_tree(root, shape)
-        done.write_text(str(shape), "utf-8")
-        for folder, _, names in os.walk(root):  # all sides begin with a warm cache
-            for name in names:
-                Path(folder, name).read_bytes()
 
 
 def _compare(tree: Path, restored: Path) -> None:

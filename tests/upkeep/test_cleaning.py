@@ -223,3 +223,19 @@ def test_a_kill_leaves_each_thing_in_one_place(
         assert sum(place.exists() for place in places) == 1
     Plan(workspace).apply()
     assert not any((root / name).exists() for name in clutter)
+
+
+def test_a_folder_that_became_a_link_since_is_not_followed(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    if sys.platform == "win32":
+        pytest.skip("NOT TESTED: making a link needs a privilege on Windows")
+    root = workspace.layout.root
+    put(root / "agents" / "bee" / "__pycache__" / "main.pyc")
+    plan = Plan(workspace)
+    (root / "agents" / "bee").rename(tmp_path / "outside")  # the very same folder, now elsewhere
+    (root / "agents" / "bee").symlink_to(tmp_path / "outside")
+    report = plan.apply()
+    assert report.items == []
+    assert spared(report)["__pycache__"] == "it changed meanwhile"
+    assert (tmp_path / "outside" / "__pycache__" / "main.pyc").exists()

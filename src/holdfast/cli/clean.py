@@ -48,7 +48,8 @@ def clean(
     from holdfast.upkeep.cleaning import Plan
     from holdfast.upkeep.clutter import Ages
 
-    plan = Plan(terminal.open(), kinds, Ages(logs=log_days))
+    workspace = terminal.open()
+    plan = Plan(workspace, kinds, Ages(logs=log_days))
     report = plan.report()
     if apply and not dry_run and report.items:
         _show(terminal, report)
@@ -56,6 +57,8 @@ def clean(
         terminal.require_consent(question, yes=yes, hint="look without --apply, then pass --yes")
         with Bar("Clean", terminal) as bar:
             report = plan.apply(progress=bar.update)
+        kept = workspace.settings.quarantine.keep_days
+        terminal.note(f"the schedule empties the quarantine after {kept:g} days")
     elif not terminal.json:
         _show(terminal, report)
     terminal.emit({**msgspec.to_builtins(report), "size": report.size}, lambda: _summary(report))

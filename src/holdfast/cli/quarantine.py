@@ -40,18 +40,32 @@ def restore(terminal: Terminal, entry_id: str, to: Path | None) -> None:
     terminal.emit({"id": entry_id, "path": str(place)}, f"Restored to {place}")
 
 
-@command(quarantine, "empty", examples=["holdfast quarantine empty --older-than 30 --yes"])
+@command(
+    quarantine,
+    "empty",
+    examples=[
+        "holdfast quarantine empty --expired --dry-run",
+        "holdfast quarantine empty --older-than 7 --yes",
+    ],
+)
+@click.option("--expired", is_flag=True, help="Only what is older than quarantine.keepDays.")
 @click.option("--older-than", type=float, default=0.0, metavar="DAYS", help="Only what is older.")
 @click.option("--dry-run", is_flag=True, help="Show what would go, delete nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def empty(terminal: Terminal, older_than: float, dry_run: bool, yes: bool) -> None:
-    """Delete for good what is in quarantine."""
-    store = terminal.open().quarantine
-    doomed = store.list_entries(older_than=older_than * 86_400)
+def empty(terminal: Terminal, expired: bool, older_than: float, dry_run: bool, yes: bool) -> None:
+    """Delete for good what is in quarantine.
+
+    The schedule does so every night with --expired: after 30 days, or as many as the setting
+    quarantine.keepDays says.
+    """
+    workspace = terminal.open()
+    store = workspace.quarantine
+    days = max(older_than, workspace.settings.quarantine.keep_days if expired else 0.0)
+    doomed = store.list_entries(older_than=days * 86_400)
     if doomed and not dry_run:
         question = f"Delete {len(doomed)} item(s) for good?"
         terminal.require_consent(question, yes=yes, hint="look first with --dry-run, then --yes")
-        doomed = store.empty(older_than=older_than * 86_400)
+        doomed = store.empty(older_than=days * 86_400)
     verb = "would go" if dry_run else "deleted"
     terminal.emit(
         {"dryRun": dry_run, "items": [msgspec.to_builtins(entry) for entry in doomed]},

@@ -55,17 +55,23 @@ def usage(
     disk is nearly full, and the schedule runs it every hour.
     """
     from holdfast.cli.progress import Bar
-    from holdfast.upkeep.room import take_note
     from holdfast.upkeep.usage import measure
 
     if check:
         return _check(terminal)
-    workspace = terminal.open() if folder is None else None
-    root = workspace.layout.root if workspace is not None else Path(str(folder)).absolute()
+    there: Room | None = None
     with Bar("Usage", terminal) as bar:
-        found = measure(root, top=top, large=parse_size(large), progress=bar.update)
-    there = take_note(workspace, found) if workspace is not None else None
-    found.folders = [each for each in found.folders if each.depth <= depth]
+        if folder is not None:
+            root, size = folder.absolute(), parse_size(large)
+            found = measure(root, depth=depth, top=top, large=size, progress=bar.update)
+        else:
+            from holdfast.upkeep.room import take_note
+
+            workspace = terminal.open()
+            root, size = workspace.layout.root, parse_size(large)
+            found = measure(root, top=top, large=size, progress=bar.update)
+            there = take_note(workspace, found)
+            found.folders = [each for each in found.folders if each.depth <= depth]
     document = msgspec.to_builtins(found) | {"room": msgspec.to_builtins(there)}
     terminal.emit(document, lambda: "\n".join(_lines(found, there)))
     for each in found.unreadable:

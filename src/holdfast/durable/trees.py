@@ -89,6 +89,13 @@ def is_junction(status: os.stat_result) -> bool:
     return getattr(status, "st_reparse_tag", 0) == _MOUNT_POINT
 
 
+def is_real_folder(item: os.DirEntry[str]) -> bool:
+    """Whether what was listed is a folder, and neither a link nor a junction to one."""
+    if not item.is_dir(follow_symlinks=False):
+        return False
+    return sys.platform != "win32" or not is_junction(item.stat(follow_symlinks=False))
+
+
 def _by_name(item: os.DirEntry[str]) -> str:
     return item.name
 

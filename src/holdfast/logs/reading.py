@@ -1,6 +1,7 @@
 """Reading logs back: in order of time, across components, rotated and compressed files."""
 
 import heapq
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -13,7 +14,8 @@ from holdfast.logs.lines import START, key_of, sort_key
 from holdfast.logs.query import Needed, Query
 from holdfast.logs.sources import DamagedFileError, Source, open_sources, starts_like_ours
 
-_PROBE = 1 << 16  # bytes of a block that tell how rare a text is
+# The end of a line that does not end as ours do, or is followed by one that begins otherwise.
+_UNSOUND = re.compile(rb"\n(?:(?<!\}\n)|(?!" + re.escape(START) + rb"))")
 # So many lines of one file are held back to put those right that were overtaken.
 _REORDERED = 1024
 
@@ -91,9 +93,15 @@ class Search:
                 ]
                 yield from sorted(fresh, key=_by_key)
 
-    def records_of(self, block: bytes, path: Path, component: str) -> Iterator[Record]:
-        """The wanted records among the whole lines of `block`."""
-        needed = self.query.needed(component)
+    def records_of(
+        self, block: bytes, path: Path, component: str, needed: Sequence[Needed] | None = None
+    ) -> Iterator[Record]:
+        """The wanted records among the whole lines of `block`.
+
+        `needed` is what the query needs of lines of `component`, in the order it is looked for.
+        """
+        if needed is None:
+            needed = self.query.needed(component)
         sound = _all_sound(block)
         if needed and sound:
             lines: Iterable[bytes] = _lines_with(block, needed)
@@ -155,9 +163,13 @@ class Search:
             yield heapq.heappop(held)[2]
 
     def _unordered(self, source: Source) -> Iterator[Record]:
+        component = source.name.component
+        needed: list[Needed] | None = None
         try:
             for block in source.blocks(self.query.earliest, self.query.latest):
-                yield from self.records_of(block, source.path, source.name.component)
+                if needed is None:
+                    needed = _rarest_first(self.query.needed(component), block)
+                yield from self.records_of(block, source.path, component, needed)
         except DamagedFileError:
             self.unreadable[source.path] += 1
 
@@ -180,41 +192,56 @@ def _by_key(record: Record) -> str:
 
 def _all_sound(block: bytes) -> bool:
     """Whether each line looks like one of ours, without looking at each."""
-    if not (block.startswith(START) and block.endswith((b"}\n", b"}"))):
-        return False
-    lines = block.count(b"\n") + (not block.endswith(b"\n"))
-    return block.count(b"}\n" + START) == lines - 1
+    return (
+        block.startswith(START)
+        and block.endswith((b"}\n", b"}"))
+        and _UNSOUND.search(block, 0, len(block) - 1) is None
+    )
+
+
+def _rarest_first(needed: Sequence[Needed], block: bytes) -> list[Needed]:
+    """`needed`, those first whose texts `block` has least often."""
+    return sorted(needed, key=lambda texts: sum(map(block.count, texts)))
 
 
 def _lines_with(block: bytes, needed: Sequence[Needed]) -> Iterator[bytes]:
     """The lines of `block` that have one text of each of `needed`, in order.
 
-    The rarest texts are looked for in the whole block, the others in the lines found.
+    The first texts are looked for in the whole block, the others in the lines found.
     """
-    probe = block[:_PROBE]
-    rarest, *others = sorted(needed, key=lambda texts: sum(map(probe.count, texts)))
-    for start in sorted({start for text in rarest for start in _starts_with(block, text)}):
-        end = block.find(b"\n", start)
-        line = block[start : end if end >= 0 else len(block)]
+    first, *others = needed
+    for start, end in _places(block, first):
+        line = block[start:end]
         if _has_all(line, others):
             yield line
 
 
+def _places(block: bytes, texts: Needed) -> Iterable[tuple[int, int]]:
+    """Where the lines of `block` begin and end that contain one of `texts`, in order."""
+    places: list[tuple[int, int]] = []
+    for text in texts:
+        at = block.find(text)
+        while at >= 0:
+            end = block.find(b"\n", at)
+            if end < 0:
+                end = len(block)
+            places.append((block.rfind(b"\n", 0, at) + 1, end))
+            at = block.find(text, end)
+    return places if len(texts) == 1 else sorted(set(places))
+
+
 def _has_all(line: bytes, needed: Sequence[Needed]) -> bool:
-    return all(any(text in line for text in texts) for texts in needed)
+    for texts in needed:
+        for text in texts:
+            if text in line:
+                break
+        else:
+            return False
+    return True
 
 
 def _is_one_of_ours(line: bytes) -> bool:
     return starts_like_ours(line) and line.count(START) == 1
-
-
-def _starts_with(block: bytes, text: bytes) -> Iterator[int]:
-    """Where the lines of `block` begin that contain `text`."""
-    at = block.find(text)
-    while at >= 0:
-        yield block.rfind(b"\n", 0, at) + 1
-        end = block.find(b"\n", at)
-        at = block.find(text, end) if end >= 0 else -1
 
 
 def _parse(line: bytes) -> tuple[str, dict[str, Any]] | None:

@@ -17,13 +17,12 @@ from holdfast.errors import NotFoundError, StorageError, storage_error
 from holdfast.logs.lines import START
 from holdfast.logs.rotation import LogName, parse_name
 
-_BLOCK = 1 << 20
+_BLOCK = 64 << 10  # what is looked through several times stays in the processor's cache
 _PROBE = 1 << 16
 _NARROW_ENOUGH = 1 << 18
 _ATTEMPTS = 50
-_STAMP = re.compile(
-    rb"^" + re.escape(START) + rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z", re.MULTILINE
-)
+# A line's time, behind the end of the line before: a text to begin with is found much faster.
+_STAMP = re.compile(rb"\n" + re.escape(START) + rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?)Z")
 
 
 class DamagedFileError(Exception):
@@ -67,7 +66,7 @@ class Source:
             beginning = next(self._pieces(0, self.end, _PROBE), b"")
         except DamagedFileError:
             return b""
-        return min(_STAMP.findall(beginning), default=b"")
+        return min(_STAMP.findall(b"\n" + beginning), default=b"")
 
     def blocks(self, since: bytes, until: bytes) -> Iterator[bytes]:
         """Whole lines in blocks; those earlier than `since` or later than `until` may be left out.
@@ -147,7 +146,7 @@ class Source:
 
     def _stamps_at(self, offset: int) -> list[bytes]:
         piece = read_at(self.descriptor, _PROBE, offset)
-        return _STAMP.findall(piece, piece.find(b"\n") + 1)
+        return _STAMP.findall(piece)
 
     def _pieces(self, start: int, end: int, size: int) -> Iterator[bytes]:
         if self.name.packed:

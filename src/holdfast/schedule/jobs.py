@@ -35,7 +35,7 @@ DEFAULT_JOBS = {
             ("backup", "forget", *_KEEP, "--everywhere", "--yes"),
             ("backup", "prune", "--everywhere", "--yes"),
             ("undo", "--expire"),
-            ("quarantine", "empty", "--older-than", "30", "--yes"),
+            ("quarantine", "empty", "--expired", "--yes"),
         ),
     ),
     "room": Job("30 * * * *", (("usage", "--check"),)),

@@ -1,7 +1,8 @@
 """Cleaning: a plan with sizes and reasons first, then all of it into quarantine."""
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,12 +11,11 @@ import msgspec
 from holdfast.claude.places import claude_places
 from holdfast.durable import reserve
 from holdfast.durable.names import long_path
-from holdfast.durable.trees import walk
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.facade import Workspace
 from holdfast.upkeep.clutter import KINDS, Ages, Clutter, Spared, clutter_of
 from holdfast.upkeep.in_use import Held, Tracked
-from holdfast.upkeep.usage import size_on_disk
+from holdfast.upkeep.usage import weigh
 
 if TYPE_CHECKING:
     from holdfast.durable.quarantine import Collection
@@ -78,8 +78,10 @@ class Plan:
             elif (reason := _reason_to_stay(found, tracked, held)) is not None:
                 self._spared.append(Spared(found.path, found.kind, reason))
             else:
-                self._items.append((found, _weighed(found)))
-        self._items.sort(key=lambda pair: -pair[1].size)
+                with suppress(OSError):  # gone since
+                    self._items.append((found, _weighed(found)))
+        self._items.sort(key=lambda pair: (-pair[1].size, pair[1].path))
+        self._spared.sort(key=lambda each: each.path)
 
     def report(self) -> CleanReport:
         """What would go, the largest first, and what stays."""
@@ -95,7 +97,7 @@ class Plan:
         spared = list(self._spared)
         size = 0
         for clutter, item in self._items:
-            if _identity(clutter.path) != clutter.identity:
+            if not _is_there_itself(clutter):
                 spared.append(Spared(clutter.path, clutter.kind, "it changed meanwhile"))
                 continue
             if clutter.base not in collections:
@@ -126,18 +128,18 @@ def _reason_to_stay(clutter: Clutter, tracked: Tracked, held: Held) -> str | Non
 
 
 def _weighed(clutter: Clutter) -> CleanItem:
-    size = files = 0
-    for status in _statuses(clutter.path):
-        size += size_on_disk(status)
-        files += 1
-    return CleanItem(str(clutter.path), clutter.kind, size, files, clutter.back)
+    amount = weigh(clutter.path)
+    return CleanItem(str(clutter.path), clutter.kind, amount.size, amount.files, clutter.back)
 
 
-def _statuses(path: Path) -> Iterable[os.stat_result]:
-    yield os.lstat(long_path(path))
-    if long_path(path).is_dir():
-        for entry in walk(path, on_error=lambda _path, _error: None):
-            yield entry.status
+def _is_there_itself(clutter: Clutter) -> bool:
+    """Whether it is what was found, and no folder above it has become a link since."""
+    above = clutter.path.parent.relative_to(clutter.base)
+    real = Path(os.path.realpath(clutter.path.parent))
+    return (
+        _identity(clutter.path) == clutter.identity
+        and real == Path(os.path.realpath(clutter.base)) / above
+    )
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

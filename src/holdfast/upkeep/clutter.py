@@ -3,12 +3,13 @@
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from holdfast.claude.places import ClaudePlaces
 from holdfast.durable.names import long_path
-from holdfast.durable.trees import Entry, walk
+from holdfast.durable.trees import Entry, is_real_folder, walk
 from holdfast.workspace.layout import STATE_FOLDER, Layout
 
 DAY = 86_400.0
@@ -89,26 +90,35 @@ def clutter_of(layout: Layout, claude: ClaudePlaces, ages: Ages, wanted: Wanted)
 
 def _in_workspace(root: Path, wanted: Wanted) -> Iterator[Found]:
     """Caches and packages that can be made again; none is looked for inside another."""
-    found: list[tuple[str, str, os.DirEntry[str]]] = []
-
-    def skip(path: str, item: os.DirEntry[str]) -> bool:
-        name = item.name
-        if name in _CLOSED:
-            return True
-        kind = _kind_of_folder(name)
-        if kind is None or not item.is_dir(follow_symlinks=False):
-            return False
-        found.append((path, kind, item))
-        return True
-
     device = os.lstat(long_path(root)).st_dev
-    for entry in walk(root, skip=skip, on_error=_pass_over):
-        while found:
-            yield from _judged(root, *found.pop()[:2], device, wanted)
-        if entry.is_file and entry.path.endswith((".pyc", ".pyo")) and wanted("python-cache"):
+    cut = len(os.path.join(long_path(root), ""))  # noqa: PTH118  with the separator behind it
+    pending = [str(long_path(root))]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as listed:
+                items = list(listed)
+        except OSError:
+            continue  # what cannot be looked at is not cleaned
+        for item in items:
+            name = item.name
+            if name in _CLOSED:
+                continue
+            if is_real_folder(item):
+                kind = _kind_of_folder(name)
+                if kind is None:
+                    pending.append(item.path)
+                else:
+                    path = item.path[cut:].replace(os.sep, "/")
+                    yield from _judged(root, path, kind, device, wanted)
+            elif name.endswith((".pyc", ".pyo")) and wanted("python-cache"):
+                yield from _compiled(root, item.path[cut:].replace(os.sep, "/"))
+
+
+def _compiled(root: Path, path: str) -> Iterator[Found]:
+    with suppress(OSError):  # gone since
+        entry = Entry(path, os.lstat(long_path(root / path)))
+        if entry.is_file:
             yield _clutter(root, entry, "python-cache", KINDS["python-cache"])
-    while found:
-        yield from _judged(root, *found.pop()[:2], device, wanted)
 
 
 def _kind_of_folder(name: str) -> str | None:

@@ -5,22 +5,25 @@ they have. A file with several names below the folder counts once, links are not
 """
 
 import os
+import stat
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from heapq import heappush, heappushpop
 from pathlib import Path
-from typing import TypeVar
 
 import msgspec
 
 from holdfast.durable.names import long_path
-from holdfast.durable.trees import Entry, walk
+from holdfast.durable.trees import is_junction
 from holdfast.errors import NotFoundError
 
 _BLOCK = 512  # st_blocks counts in these, whatever the file system's own are
-_DAY = 86_400.0
+_DAY = 86_400
+_TYPE, _FOLDER = 0o170000, 0o040000  # of a mode
+# On Windows scandir's own stat lacks the inode and the link count; lstat has them.
+_COMPLETE = sys.platform != "win32"
 AGES = {"today": 1, "this week": 7, "this month": 30, "this year": 365, "older": float("inf")}
 """The names of ages, and of how many days (UTC), today included, each is at most."""
 
@@ -53,7 +56,7 @@ else:
         return status.st_blocks * _BLOCK
 
 
-class Amount(msgspec.Struct):
+class Amount(msgspec.Struct, gc=False):
     """How much there is: bytes on the disk, bytes the files say they have, how many files."""
 
     size: int = 0
@@ -66,7 +69,7 @@ class Amount(msgspec.Struct):
         self.files += other.files
 
 
-class FolderUsage(Amount):
+class FolderUsage(Amount, gc=False):
     """One folder with all that is below it; `path` is relative, `depth` 0 for the top."""
 
     path: str = ""
@@ -115,73 +118,140 @@ def measure(
     """
     if not long_path(root).is_dir():
         raise NotFoundError("there is no such folder", path=root)
-    sums = _Sums(top, large)
-    unreadable: list[Unreadable] = []
-    for number, entry in enumerate(
-        walk(root, on_error=lambda path, error: unreadable.append(_reason(path, error)))
-    ):
-        sums.take(entry)
-        if progress is not None and number % 5_000 == 0:
-            progress(number, sums.seen)
-    folders = sums.folders()
+    count = _Count(top, large, progress)
+    count.all_below(str(long_path(root)))
+    folders = count.folders(depth)
     return Usage(
         root=str(root),
         total=Amount(folders[0].size, folders[0].apparent, folders[0].files),
-        folders=[folder for folder in folders if depth is None or folder.depth <= depth],
-        kinds=sums.kinds(),
-        ages=sums.ages(),
-        large=sorted(sums.large, reverse=True),
-        unreadable=unreadable,
+        folders=folders,
+        kinds=count.kinds(),
+        ages=count.ages(),
+        large=sorted(count.large, reverse=True),
+        unreadable=count.unreadable,
     )
 
 
-class _Sums:
-    """What has been seen so far; by ending and by day, which `Usage` puts together."""
+def weigh(path: Path) -> Amount:
+    """What `path` takes: a file, a link itself, or a folder with all that is below it.
 
-    def __init__(self, top: int, large: int) -> None:
+    What cannot be looked at is not counted. Raises `OSError` when there is nothing at `path`.
+    """
+    status = os.lstat(long_path(path))
+    amount = Amount(size_on_disk(status), status.st_size, 1)
+    if stat.S_ISDIR(status.st_mode) and not is_junction(status):
+        count = _Count(top=0, large=sys.maxsize)
+        count.all_below(str(long_path(path)))
+        below = count.folders(0)[0]
+        amount = Amount(amount.size + below.size, below.apparent, below.files)
+    return amount
+
+
+class _Count:
+    """What has been seen so far; by ending and by day, which `Usage` puts together.
+
+    A home has hundreds of thousands of files, and for each a few operations on plain integers are
+    done here, in one loop, and no object is made.
+    """
+
+    def __init__(
+        self, top: int, large: int, progress: Callable[[int, int], None] | None = None
+    ) -> None:
         self.large: list[LargeFile] = []
-        self.seen = 0
+        self.unreadable: list[Unreadable] = []
         self._top = top
         self._least = large
-        # Each folder's own files; what is below is added at the end.
-        self._folders: dict[str, FolderUsage] = {"": FolderUsage()}
-        self._endings: dict[str, Amount] = {}
-        self._days: dict[float, Amount] = {}
+        self._progress = progress
+        # Each folder's own files, and the folder it is in; what is below is added at the end.
+        self._folders: list[FolderUsage] = []
+        self._above: list[FolderUsage | None] = []
+        # Of each ending and each day: size, apparent size, number of files.
+        self._endings: dict[str, list[int]] = {}
+        self._days: dict[float, list[int]] = {}
         self._twins: set[tuple[int, int]] = set()
 
-    def take(self, entry: Entry) -> None:
-        path, status = entry
-        apparent = status.st_size
-        size = size_on_disk(status)
-        above, _, name = path.rpartition("/")
-        folder = self._folders[above]
-        if entry.is_folder:
-            self._folders[path] = FolderUsage(size=size, path=path, depth=folder.depth + 1)
-            return
-        if status.st_nlink > 1:
-            twin = (status.st_dev, status.st_ino)
-            if twin in self._twins:
-                return
-            self._twins.add(twin)
-        self.seen += size
-        changed = status.st_mtime
-        _count(self._endings, name.rpartition(".")[2], size, apparent)
-        _count(self._days, changed // _DAY, size, apparent)
+    def all_below(self, root: str) -> None:
+        """Look at everything below `root`, links not followed."""
+        entries = bytes_seen = 0
+        cut = len(os.path.join(root, ""))  # noqa: PTH118  with the separator behind it
+        pending: list[tuple[str, FolderUsage | None, int]] = [(root, None, 0)]
+        while pending:
+            place, above, size = pending.pop()
+            path = place[cut:].replace(os.sep, "/") if os.sep != "/" else place[cut:]
+            depth = 0 if above is None else above.depth + 1
+            folder = FolderUsage(size=size, path=path, depth=depth)
+            self._folders.append(folder)
+            self._above.append(above)
+            try:
+                with os.scandir(place) as found:
+                    entries += self._take(found, folder, pending)
+            except OSError as error:
+                self.unreadable.append(_reason(path, error))
+            bytes_seen += folder.size
+            if self._progress is not None and len(self._folders) % 1_000 == 0:
+                self._progress(entries, bytes_seen)
+
+    def _take(
+        self,
+        found: Iterable[os.DirEntry[str]],
+        folder: FolderUsage,
+        pending: list[tuple[str, FolderUsage | None, int]],
+    ) -> int:
+        """Count what is in one folder; how many entries it has."""
+        endings, days, least = self._endings, self._days, self._least
+        size = apparent = files = number = 0
+        for number, item in enumerate(found, start=1):  # noqa: B007
+            try:
+                status = item.stat(follow_symlinks=False) if _COMPLETE else os.lstat(item)
+            except OSError as error:
+                self.unreadable.append(_reason(_below(folder.path, item.name), error))
+                continue
+            mode, inode, device, links, _, _, its_apparent, _, changed, _ = status
+            its_size = size_on_disk(status)
+            if mode & _TYPE == _FOLDER and not is_junction(status):
+                pending.append((item.path, folder, its_size))
+                continue
+            if links > 1:
+                twin = (device, inode)
+                if twin in self._twins:
+                    continue
+                self._twins.add(twin)
+            name = item.name
+            ending = name[name.rfind(".") + 1 :]
+            try:
+                sums = endings[ending]
+            except KeyError:
+                sums = endings[ending] = [0, 0, 0]
+            sums[0] += its_size
+            sums[1] += its_apparent
+            sums[2] += 1
+            try:
+                sums = days[changed // _DAY]
+            except KeyError:
+                sums = days[changed // _DAY] = [0, 0, 0]
+            sums[0] += its_size
+            sums[1] += its_apparent
+            sums[2] += 1
+            size += its_size
+            apparent += its_apparent
+            files += 1
+            if its_size >= least:
+                moment = datetime.fromtimestamp(changed, UTC)
+                self._remember(LargeFile(its_size, _below(folder.path, name), moment))
         folder.size += size
         folder.apparent += apparent
-        folder.files += 1
-        if size >= self._least:
-            self._remember(LargeFile(size, path, datetime.fromtimestamp(changed, UTC)))
+        folder.files += files
+        return number
 
-    def folders(self) -> list[FolderUsage]:
-        """Every folder with all that is below it, in the order of a tree, the largest first."""
+    def folders(self, depth: int | None) -> list[FolderUsage]:
+        """The folders with all that is below them, in the order of a tree, the largest first."""
         children: dict[str, list[FolderUsage]] = {}
-        for path, folder in reversed(self._folders.items()):
-            if path:
-                above = path.rpartition("/")[0]
-                self._folders[above].add(folder)
-                children.setdefault(above, []).append(folder)
-        ordered, pending = [], [self._folders[""]]
+        for folder, above in zip(reversed(self._folders), reversed(self._above), strict=True):
+            if above is not None:
+                above.add(folder)
+                if depth is None or folder.depth <= depth:
+                    children.setdefault(above.path, []).append(folder)
+        ordered, pending = [], [self._folders[0]]
         while pending:
             folder = pending.pop()
             ordered.append(folder)
@@ -191,40 +261,33 @@ class _Sums:
     def kinds(self) -> dict[str, Amount]:
         """By kind, the largest first."""
         found: dict[str, Amount] = {}
-        for ending, amount in self._endings.items():
-            found.setdefault(_KIND_OF.get(ending.lower(), "other"), Amount()).add(amount)
+        for ending, sums in self._endings.items():
+            kind = _KIND_OF.get(ending.lower(), "other")
+            found.setdefault(kind, Amount()).add(Amount(*sums))
         return dict(sorted(found.items(), key=lambda item: -item[1].size))
 
     def ages(self) -> dict[str, Amount]:
         """By age, the newest first."""
         today = time.time() // _DAY
         found: dict[str, Amount] = {}
-        for day, amount in self._days.items():
+        for day, sums in self._days.items():
             age = next(name for name, most in AGES.items() if today - day < most)
-            found.setdefault(age, Amount()).add(amount)
+            found.setdefault(age, Amount()).add(Amount(*sums))
         return {name: found[name] for name in AGES if name in found}
 
     def _remember(self, file: LargeFile) -> None:
         if len(self.large) < self._top:
             heappush(self.large, file)
-        else:
+        elif self._top:
             heappushpop(self.large, file)
 
 
-_Key = TypeVar("_Key", str, float)
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
 
 
-def _count(amounts: dict[_Key, Amount], key: _Key, size: int, apparent: int) -> None:
-    amount = amounts.get(key)
-    if amount is None:
-        amount = amounts[key] = Amount()
-    amount.size += size
-    amount.apparent += apparent
-    amount.files += 1
-
-
-def _by_size(folder: FolderUsage) -> int:
-    return folder.size
+def _by_size(folder: FolderUsage) -> tuple[int, str]:
+    return folder.size, folder.path
 
 
 def _reason(path: str, error: OSError) -> Unreadable:

@@ -64,6 +64,15 @@ class Undo(msgspec.Struct, frozen=True, rename="camel"):
     ] = 200
 
 
+class QuarantineKeeps(msgspec.Struct, frozen=True, rename="camel"):
+    """How long what was moved aside is kept."""
+
+    keep_days: Annotated[
+        float,
+        Meta(ge=0, description="After how many days what was moved aside is deleted for good."),
+    ] = 30
+
+
 Size = int | Annotated[str, Meta(pattern=PATTERN)]
 """Bytes, or a text such as ``2GB``."""
 
@@ -111,6 +120,7 @@ class Settings(msgspec.Struct, frozen=True):
     events: Store
     destinations: tuple[Destination, ...]
     undo: Undo
+    quarantine: QuarantineKeeps
     space: Space
     schedule: dict[str, Job]
 
@@ -183,6 +193,9 @@ class SettingsDocument(msgspec.Struct, frozen=True, rename="camel"):
         Meta(description="Where backups go: a folder, or one or more destinations."),
     ]
     undo: Annotated[Undo, Meta(description="How long undo points are kept.")]
+    quarantine: Annotated[
+        QuarantineKeeps, Meta(description="How long what was moved aside is kept.")
+    ]
     space: Annotated[Space, Meta(description="How much room there is for what.")]
     schedule: Annotated[
         dict[str, Job], Meta(description="Jobs by name, or what differs from the default ones.")
@@ -198,6 +211,7 @@ def defaults(layout: Layout) -> dict[str, Any]:
         "events": {"url": url_for("sqlite", layout.database), "durability": "process"},
         "backups": str(layout.backups),
         "undo": {"keepDays": 30, "keepSnapshots": 200},
+        "quarantine": {"keepDays": 30},
         "space": {"budgets": {}, "warnAt": 0.9, "keepFree": "1GB"},
         "schedule": {},
     }
@@ -223,6 +237,7 @@ def read_settings(layout: Layout, assignments: Sequence[str] = ()) -> Settings:
         events=chosen.events,
         destinations=_destinations(layout, layers, chosen),
         undo=chosen.undo,
+        quarantine=chosen.quarantine,
         space=chosen.space,
         schedule=chosen.schedule,
     )

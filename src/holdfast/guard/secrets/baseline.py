@@ -10,8 +10,10 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from holdfast.durable.documents import convert, read_document, write_document
 from holdfast.durable.files import make_folder, read_bytes, write_atomic
@@ -22,18 +24,24 @@ from holdfast.workspace.layout import Layout
 
 
 class Accepted(msgspec.Struct, frozen=True, rename="camel"):
-    """One accepted finding: where it was, what kind, its fingerprint."""
+    """One accepted finding; never its value."""
 
-    path: str
-    kind: str
-    fingerprint: str
+    path: Annotated[str, Meta(description="The file, from the workspace, or ~/… in the home.")]
+    kind: Annotated[str, Meta(description="What it looked like, as the scan calls it.")]
+    fingerprint: Annotated[
+        str, Meta(description="HMAC-SHA256 of path, kind and value under the workspace's key.")
+    ]
 
 
-class _Document(msgspec.Struct, frozen=True, rename="camel"):
-    key_id: str
-    accepted: list[Accepted] = []
-    accepted_at: datetime | None = None
-    format_version: int = 1
+class BaselineDocument(msgspec.Struct, frozen=True, rename="camel"):
+    """``configs/secrets-baseline.json``."""
+
+    key_id: Annotated[str, Meta(description="Which key made the fingerprints; not the key itself.")]
+    accepted: Annotated[list[Accepted], Meta(description="The accepted findings, by path.")] = []
+    accepted_at: Annotated[
+        datetime | None, Meta(description="When findings were last accepted (UTC).")
+    ] = None
+    format_version: Annotated[int, Meta(description="The version of this format.")] = 1
 
 
 class Baseline:
@@ -79,13 +87,13 @@ class Baseline:
                 kept = sorted(after.values(), key=lambda each: (each.path, each.fingerprint))
                 note_document(self.path, lock=self._lock.path)
                 make_folder(self.path.parent)
-                write_document(self.path, _Document(self._key_id(), kept, datetime.now(UTC)))
+                write_document(self.path, BaselineDocument(self._key_id(), kept, datetime.now(UTC)))
                 self._known = None
             return len(after) - len(before)
 
-    def _read(self) -> _Document | None:
+    def _read(self) -> BaselineDocument | None:
         try:
-            return convert(read_document(self.path), _Document)
+            return convert(read_document(self.path), BaselineDocument)
         except NotFoundError:
             return None
 
