@@ -115,7 +115,7 @@ async def _initialize(talk: "_Talk") -> Met:
 
 
 async def _count_tools(talk: "_Talk", capabilities: _Capabilities) -> int:
-    count, asked = 0, {}
+    count, asked = 0, dict[str, str]()
     for _ in range(_MOST_PAGES):
         try:
             page = await talk.ask("tools/list", _Tools, asked)

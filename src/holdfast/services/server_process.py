@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,7 +78,7 @@ class ServerProcess:
         self._process.stdin.write(msgspec.json.encode(message) + b"\n")
         await self._process.stdin.drain()
 
-    async def messages(self) -> AsyncIterator[dict[str, Any]]:
+    async def messages(self) -> AsyncGenerator[dict[str, Any], None]:
         """What it says on standard output, until it ends or `flooded`; rubbish is noted."""
         assert self._process.stdout is not None
         rest = b""
