@@ -150,7 +150,9 @@ class GenerationStore:
         """Number the prepared version `content`, now that it is published; drop the oldest."""
         names = self._names()
         with storage_errors(self._pending, "keep the generation"):
-            replace(long_path(self._pending), long_path(self._next(self._newest_of(names), content)))
+            replace(
+                long_path(self._pending), long_path(self._next(self._newest_of(names), content))
+            )
         fault_point("registry.sealed")
         if len(names) >= self.keep:
             before = [one for one in self._parsed(names) if one is not None]
