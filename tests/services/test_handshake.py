@@ -1,5 +1,8 @@
 """What is wrong with a server that fails is told in words; none is left running."""
 
+import asyncio
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -9,8 +12,13 @@ from typing import Any
 
 import psutil  # type: ignore[import-untyped]
 import pytest
+from mcp.client.client import Client
+from mcp.client.stdio import StdioServerParameters, stdio_client
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
 
+from holdfast.services import first_messages
 from holdfast.services.handshake import Health, check_servers
+from holdfast.services.server_process import ServerProcess
 
 OLD = """
 import json, sys
@@ -65,6 +73,106 @@ def test_servers_of_both_eras_are_spoken_to(tmp_path: Path) -> None:
     assert found["old"].protocol == found["dies"].protocol == "2025-06-18"
     assert found["old"].server == "old 1"
     assert "Ready!" in found["noisy"].notes[0]
+
+
+# Writes what it is told to the file that it is given, and answers as a server of an era does.
+RECORDING = """
+import json, sys
+discover = {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}},
+            "_meta": {"io.modelcontextprotocol/serverInfo": {"name": "r", "version": "1"}},
+            "resultType": "complete", "cacheScope": "private", "ttlMs": 0}
+initialize = {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+              "serverInfo": {"name": "r", "version": "1"}}
+tool = {"name": "t", "inputSchema": {"type": "object"}}
+for line in sys.stdin:
+    with open(sys.argv[1], "a") as file:
+        file.write(line)
+    message = json.loads(line)
+    method, told = message["method"], message.get("params", {})
+    page = {"tools": [tool], "resultType": "complete", "cacheScope": "private", "ttlMs": 0}
+    if "cursor" not in told:
+        page["nextCursor"] = "more"
+    answers = {"initialize": initialize, "tools/list": page}
+    if sys.argv[2] == "newer":
+        answers["server/discover"] = discover
+    body = {"error": {"code": -32601, "message": "unknown"}}
+    if method in answers:
+        body = {"result": answers[method]}
+    if "id" in message:
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], **body}), flush=True)
+"""
+
+
+def told(path: Path) -> list[dict[str, Any]]:
+    """The messages in a file, without what a client says of itself."""
+    messages = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for message in messages:
+        own = message.get("params", {})
+        own.pop("clientInfo", None)
+        own.get("_meta", {}).pop("io.modelcontextprotocol/clientInfo", None)
+    return messages
+
+
+@pytest.mark.parametrize("era", ["newer", "older"])
+def test_we_say_what_the_sdk_says_and_find_what_it_finds(tmp_path: Path, era: str) -> None:
+    ours, theirs = tmp_path / "ours", tmp_path / "theirs"
+    server = {"command": sys.executable, "args": ["-c", RECORDING, str(ours), era]}
+    [found] = check(tmp_path, {"r": server}).values()
+
+    async def ask() -> tuple[str, int]:
+        program = ["-c", RECORDING, str(theirs), era]
+        parameters = StdioServerParameters(command=sys.executable, args=program)
+        async with Client(stdio_client(parameters), cache=None) as client:
+            first = await client.list_tools()
+            second = await client.list_tools(cursor=first.next_cursor)
+            return client.protocol_version, len(first.tools) + len(second.tools)
+
+    assert (found.protocol, found.tools) == asyncio.run(ask()), found
+    assert found.server == "r 1"
+    assert told(ours) == told(theirs)
+    assert list(MODERN_PROTOCOL_VERSIONS) == [first_messages.NEWER]
+    assert tuple(HANDSHAKE_PROTOCOL_VERSIONS) == first_messages.OLDER
+
+
+def test_a_real_server_of_the_sdk_in_the_older_era(tmp_path: Path) -> None:
+    async def meet() -> first_messages.Met:
+        code = NEW.format(before="", options={})
+        process = await ServerProcess.start(
+            Path(sys.executable), ["-c", code], os.environ, tmp_path
+        )
+        try:
+            return await first_messages.meet(process, older=True)
+        finally:
+            await process.end()
+
+    met = asyncio.run(meet())
+    assert (met.protocol, met.server, met.tools) == ("2025-11-25", "new", 1)
+
+
+def test_answers_that_the_protocol_does_not_know(tmp_path: Path) -> None:
+    asking = """
+        print('{"jsonrpc":"2.0","id":"q","method":"ping"}', flush=True)
+        assert json.loads(sys.stdin.readline()) == {"jsonrpc": "2.0", "id": "q", "result": {}}
+        print('{"jsonrpc":"2.0","method":"notifications/message","params":{}}', flush=True)
+        print('{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage"}', flush=True)
+        assert json.loads(sys.stdin.readline())["error"]["code"] == -32601
+        result = {}"""
+    later = """
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "error": {
+            "code": -32022, "message": "no", "data": {"supported": ["2031-01-01"]}}}), flush=True)
+        continue"""
+    found = check(
+        tmp_path,
+        {
+            "asks": python(OLD.format(discover=asking.strip())),
+            "later": python(OLD.format(discover=later.strip())),
+            "shapeless": python(OLD.format(discover="result = {}").replace('"name": "t", ', "")),
+        },
+        timeout=20,
+    )
+    assert found["asks"].healthy, found["asks"]
+    assert "to server/discover it answered: no" in str(found["later"].problem)
+    assert "its answer to tools/list is none" in str(found["shapeless"].problem)
 
 
 def test_the_kinds_of_failure_are_told_apart(tmp_path: Path) -> None:

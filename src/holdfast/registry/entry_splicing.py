@@ -6,6 +6,7 @@ is left to the slow way.
 """
 
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -70,9 +71,10 @@ class WatchedEntries(dict[str, Entry]):
 
     def settled(self) -> Entries:
         """The entries as they are now; whoever changed some no longer reaches them."""
-        return {
-            key: _copy(entry) if key in self.touched else entry for key, entry in super().items()
-        }
+        entries = dict.copy(self)
+        for key in self.touched.intersection(entries):
+            entries[key] = _copy(entries[key])
+        return entries
 
     def _touch_all(self) -> None:
         for key in self:
@@ -92,6 +94,7 @@ def spliced(
     if list(before) != list(after):
         return None
     replacements: list[tuple[int, int, bytes]] = []
+    next_of = dict(pairwise(after))
     for group, entries in after.items():
         if not isinstance(entries, WatchedEntries):
             return None
@@ -107,7 +110,7 @@ def spliced(
         }
         if not added and not changed:
             continue
-        place = _place_of(text, root_key, group)
+        place = _place_of(text, root_key, group, next_of.get(group))
         if place is None or (added and not known):
             return None
         for name, (was, now) in changed.items():
@@ -136,12 +139,19 @@ def _pieces(text: bytes, replacements: list[tuple[int, int, bytes]]) -> Iterator
     yield text[offset:]
 
 
-def _place_of(text: bytes, root_key: str, group: str) -> tuple[int, int] | None:
-    """Where the entries of a group begin and end."""
+def _place_of(
+    text: bytes, root_key: str, group: str, following: str | None
+) -> tuple[int, int] | None:
+    """Where the entries of a group begin and end; `following` is the group after it.
+
+    A group's end is looked for from behind: the first one mostly holds nearly everything.
+    """
     root = text.find(_ROOT + _key(root_key) + b"{\n")
-    root_end = text.find(_ROOT + b"}", root)
-    start = text.find(_GROUP + _key(group) + b"{\n", root, root_end) if root >= 0 else -1
-    end = text.find(_GROUP + b"}", start, root_end) if start >= 0 else -1
+    end = text.find(_ROOT + b"}", root) if root >= 0 else -1
+    if end >= 0 and following is not None:
+        end = text.rfind(_GROUP + _key(following), root, end)
+    start = text.find(_GROUP + _key(group) + b"{\n", root, end) if end >= 0 else -1
+    end = text.rfind(_GROUP + b"}", start, end) if start >= 0 else -1
     return (start, end) if end >= 0 else None
 
 

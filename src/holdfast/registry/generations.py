@@ -8,8 +8,10 @@ afterwards; what a crash leaves pending is settled by the next writer.
 Every method that writes is called under the registry's lock.
 """
 
+import builtins
 import os
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -75,18 +77,28 @@ class GenerationStore:
 
     def list(self) -> list[Generation]:
         """All generations, oldest first."""
+        return [one for one in self._parsed(self._names()) if one is not None]
+
+    def newest(self) -> Generation | None:
+        """The last published version, or None when there is none yet."""
+        return self._newest_of(self._names())
+
+    def _names(self) -> builtins.list[str]:
+        """The names in the folder, those of generations in their order."""
         with storage_errors(self.folder, "list the generations"):
             try:
                 names = os.listdir(long_path(self.folder))  # noqa: PTH208  names are enough
             except FileNotFoundError:
                 return []
-        found = (_parse(self.folder, name) for name in names)
-        return sorted((one for one in found if one is not None), key=lambda one: one.number)
+        names.sort()
+        names.sort(key=len)  # a number of more digits is a later one
+        return names
 
-    def newest(self) -> Generation | None:
-        """The last published version, or None when there is none yet."""
-        generations = self.list()
-        return generations[-1] if generations else None
+    def _newest_of(self, names: builtins.list[str]) -> Generation | None:
+        return next((one for one in self._parsed(reversed(names)) if one is not None), None)
+
+    def _parsed(self, names: Iterable[str]) -> Iterator[Generation | None]:
+        return (_parse(self.folder, name) for name in names)
 
     def get(self, number: int) -> Generation:
         """The generation `number`. Raises `NotFoundError`."""
@@ -136,11 +148,16 @@ class GenerationStore:
 
     def seal(self, content: bytes) -> None:
         """Number the prepared version `content`, now that it is published; drop the oldest."""
+        names = self._names()
         with storage_errors(self._pending, "keep the generation"):
-            replace(long_path(self._pending), long_path(self._next(self.newest(), content)))
+            replace(
+                long_path(self._pending), long_path(self._next(self._newest_of(names), content))
+            )
         fault_point("registry.sealed")
-        for surplus in self.list()[: -self.keep]:
-            remove(surplus.path)
+        if len(names) >= self.keep:
+            before = [one for one in self._parsed(names) if one is not None]
+            for surplus in before[: len(before) + 1 - self.keep]:
+                remove(surplus.path)
 
     def abandon(self) -> None:
         """Forget the prepared version: it was not published."""

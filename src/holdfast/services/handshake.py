@@ -17,6 +17,7 @@ import msgspec
 
 from holdfast.claude.masking import mask_text
 from holdfast.claude.variables import expand, missing_variables
+from holdfast.services.first_messages import meet
 from holdfast.services.server_diagnostics import find_command
 from holdfast.services.server_process import ServerProcess
 from holdfast.services.stderr_hints import hint_in, speaks_of_variable
@@ -109,13 +110,13 @@ class _Check:
             self._began = time.monotonic()
             if self.settings.get("url") and not self.settings.get("command"):
                 return await self._remote()
-            health = await self._local("auto")
+            health = await self._local(older=False)
             if health.healthy or not self._again:
                 return health
-            legacy = await self._local("legacy")
-            return legacy if legacy.healthy else health
+            second = await self._local(older=True)
+            return second if second.healthy else health
 
-    async def _local(self, mode: str) -> Health:
+    async def _local(self, *, older: bool) -> Health:
         program = find_command(self.settings["command"], self.root, self.environment.get("PATH"))
         if program is None:
             problem = f"the command {self.settings['command']!r} is not found"
@@ -129,9 +130,8 @@ class _Check:
         failure: BaseException | None = None
         found: Health | None = None
         try:
-            # The import takes a second, in which the servers start as well.
-            await asyncio.sleep(0)
-            found = await self._ask(process.transport(), mode)
+            async with asyncio.timeout(self.timeout / 2):
+                found = self._found(*await meet(process, older=older))
         except Exception as error:
             failure = error
             await process.settle()
@@ -155,37 +155,35 @@ class _Check:
         url, headers = self.settings["url"], self.settings.get("headers") or {}
         try:
             if self.settings.get("type") == "sse":
-                return await self._ask(sse_client(url, headers=headers), "auto")
+                return await self._ask(sse_client(url, headers=headers))
             client = create_mcp_http_client(headers=headers, timeout=httpx2.Timeout(self.timeout))
             async with client:
-                return await self._ask(streamable_http_client(url, http_client=client), "auto")
+                return await self._ask(streamable_http_client(url, http_client=client))
         except Exception as error:
             return self._explain_remote(_root_cause(error))
 
-    async def _ask(self, transport: Any, mode: str) -> Health:
+    async def _ask(self, transport: Any) -> Health:
+        """Meet a remote server by the SDK's client, which knows their transports."""
         from mcp.client.client import Client
 
-        client = Client(transport, mode=mode, cache=None)
+        client = Client(transport, mode="auto", cache=None)
         limit = asyncio.get_running_loop().time() + self.timeout / 2
         async with asyncio.timeout_at(limit):
             await client.__aenter__()
         try:
             async with asyncio.timeout_at(limit):
                 tools = await _count_tools(client)
-            seconds = time.monotonic() - self._began
             info = client.server_info
-            return Health(
-                self.name,
-                True,
-                round(seconds, 3),
-                protocol=client.protocol_version,
-                server=f"{info.name} {info.version}".strip() if info else None,
-                tools=tools,
-            )
+            name = f"{info.name} {info.version}".strip() if info else None
+            return self._found(client.protocol_version, name, tools)
         finally:
             with suppress(Exception):
                 async with asyncio.timeout(_CLOSE):
                     await client.__aexit__(None, None, None)
+
+    def _found(self, protocol: str, server: str | None, tools: int) -> Health:
+        seconds = round(time.monotonic() - self._began, 3)
+        return Health(self.name, True, seconds, protocol=protocol, server=server, tools=tools)
 
     def _explain(
         self, process: ServerProcess, exit_status: int | None, failure: BaseException | None

@@ -4,10 +4,12 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 if TYPE_CHECKING:
     import psutil  # type: ignore[import-untyped]
@@ -70,23 +72,34 @@ class ServerProcess:
         """What it ended with; negative is a signal; None while it runs."""
         return self._process.returncode
 
-    @asynccontextmanager
-    async def transport(self) -> AsyncIterator[tuple[Any, Any]]:
-        """The streams of messages that an SDK session speaks through."""
-        import anyio
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Write one message. Raises `OSError` when it takes none any more."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(message) + b"\n")
+        await self._process.stdin.drain()
 
-        incoming, messages = anyio.create_memory_object_stream[Any](64)
-        outgoing, to_send = anyio.create_memory_object_stream[Any](64)
-        reader = asyncio.create_task(self._read(incoming))
-        writer = asyncio.create_task(self._write(to_send, incoming))
-        try:
-            yield messages, outgoing
-        finally:
-            for task in (reader, writer):
-                task.cancel()
-            await asyncio.gather(reader, writer, return_exceptions=True)
-            for stream in (incoming, messages, outgoing, to_send):
-                stream.close()
+    async def messages(self) -> AsyncGenerator[dict[str, Any], None]:
+        """What it says on standard output, until it ends or `flooded`; rubbish is noted."""
+        assert self._process.stdout is not None
+        rest = b""
+        while chunk := await self._process.stdout.read(_CHUNK):
+            self.output += len(chunk)
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in filter(bytes.strip, lines):
+                message = _message_in(line)
+                if message is None:
+                    self._note_rubbish(line)
+                else:
+                    yield message
+            if (
+                len(rest) > _LONGEST_LINE
+                or self.output > _MOST_OUTPUT
+                or self.rubbish_lines > _MOST_RUBBISH
+            ):
+                self.flooded = True
+                return
+        if rest.strip():
+            self._note_rubbish(rest)
 
     async def end(self) -> None:
         """End it and all it started: close its input, ask, then kill. Never hangs."""
@@ -122,43 +135,6 @@ class ServerProcess:
             await asyncio.sleep(0.01)
         return self._process.returncode is not None
 
-    async def _read(self, incoming: Any) -> None:
-        from mcp.shared.message import SessionMessage
-        from mcp.types import jsonrpc_message_adapter
-
-        assert self._process.stdout is not None
-        rest = b""
-        with incoming:
-            while chunk := await self._process.stdout.read(_CHUNK):
-                self.output += len(chunk)
-                *lines, rest = (rest + chunk).split(b"\n")
-                for line in filter(bytes.strip, lines):
-                    try:
-                        message = jsonrpc_message_adapter.validate_json(line, by_name=False)
-                    except ValueError:
-                        self._note_rubbish(line)
-                        continue
-                    await incoming.send(SessionMessage(message))
-                if (
-                    len(rest) > _LONGEST_LINE
-                    or self.output > _MOST_OUTPUT
-                    or self.rubbish_lines > _MOST_RUBBISH
-                ):
-                    self.flooded = True
-                    return
-            if rest.strip():
-                self._note_rubbish(rest)
-
-    async def _write(self, to_send: Any, incoming: Any) -> None:
-        assert self._process.stdin is not None
-        try:
-            async for each in to_send:
-                text = each.message.model_dump_json(by_alias=True, exclude_unset=True)
-                self._process.stdin.write(text.encode() + b"\n")
-                await self._process.stdin.drain()
-        except (ConnectionError, OSError):
-            incoming.close()
-
     async def _drain_stderr(self) -> None:
         assert self._process.stderr is not None
         while chunk := await self._process.stderr.read(_CHUNK):
@@ -180,7 +156,14 @@ class ServerProcess:
 
         with suppress(psutil.Error):
             process = psutil.Process(self._process.pid)
-            self._family = [process, *process.children(recursive=True)]
+            below = _descendants(process.pid)
+            if below is None:
+                self._family = [process, *process.children(recursive=True)]
+                return
+            self._family = [process]
+            for pid in below:
+                with suppress(psutil.Error):
+                    self._family.append(psutil.Process(pid))
 
     def _signal(self, *, ask: bool) -> None:
         """Ask, or force, the process and what it started to end."""
@@ -193,3 +176,36 @@ class ServerProcess:
             # psutil compares start times: a reused process id is not hit.
             with suppress(psutil.Error):
                 (process.terminate if ask else process.kill)()
+
+
+def _descendants(pid: int) -> list[int] | None:
+    """All that `pid` started, and what these did, without a look at every process of the system.
+
+    None where the system does not tell.
+    """
+    if sys.platform != "linux":
+        return None
+    found = [pid]
+    for each in found:  # grows while it is walked
+        try:
+            tasks = os.listdir(f"/proc/{each}/task")  # noqa: PTH208
+            for task in tasks:
+                told = Path(f"/proc/{each}/task/{task}/children").read_bytes()
+                found += map(int, told.split())
+        except (FileNotFoundError, ProcessLookupError):  # it ended, or this kernel does not tell
+            if each == pid:
+                return None
+        except OSError:
+            return None
+    return found[1:]
+
+
+def _message_in(line: bytes) -> dict[str, Any] | None:
+    """The message that a line is, if it is one."""
+    try:
+        message = msgspec.json.decode(line)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    if not isinstance(message, dict) or message.get("jsonrpc") != "2.0":
+        return None
+    return message if "id" in message or "method" in message else None

@@ -54,6 +54,7 @@ def import_servers(
     report = ImportReport([], [], [], [], [], [])
     entries: dict[str, dict[str, Any]] = {}
     seen: dict[str, ServerBlock] = {}
+    spelt = {name.casefold(): name for name in present}
     for block in blocks:
         servers = block.read()
         if servers:
@@ -63,6 +64,10 @@ def import_servers(
                 report.notes.append(f"{name}: also in the {block.scope} scope, which is weaker")
                 continue
             seen[name] = block
+            twin = spelt.setdefault(name.casefold(), name)
+            if twin != name:
+                report.notes.append(f"{name}: not taken: {twin} differs from it in case only")
+                continue
             entry = _entry(name, settings, report)
             if entry is None:
                 continue
@@ -74,12 +79,7 @@ def import_servers(
                 report.unchanged.append(name)
             elif replace:
                 report.replaced.append(name)
-                entries[name] = new_server_entry(
-                    entry,
-                    status=known.status,
-                    description=known.description,
-                    clients=known.clients,
-                )
+                entries[name] = entry
             else:
                 report.different.append(name)
     if entries and not dry_run:
