@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from holdfast import logs, workflows
+from tests.windows import let_copies_work
 
 pytest_plugins = ["tests.servers", "tests.clients", "holdfast.testing.report"]
 
@@ -27,6 +28,7 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("holdfast")
+let_copies_work()
 
 
 def require(present: bool, what: str) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.durable.accounts import others_in, private_list
 from holdfast.facade import Workspace
 from holdfast.guard import disk_encryption
-from holdfast.guard.permissions import owner_only, trusted_with
 from tests.conftest import Runner, require_program
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has lists of access, not modes")
@@ -63,21 +63,33 @@ def test_the_gitignore_gets_what_it_lacks_and_tracked_files_are_told(
     assert path.read_bytes() == b"# mine\r\n.env"
 
 
-def test_the_arguments_for_windows() -> None:
-    assert owner_only("Ann", is_folder=True) == [
-        "/inheritance:r",
-        *("/grant:r", "Ann:(OI)(CI)F"),
-        *("/grant:r", "*S-1-5-18:(OI)(CI)F"),
-        *("/grant:r", "*S-1-5-32-544:(OI)(CI)F"),
-    ]
-    answer = (
-        "C:\\x y\\.env BUILTIN\\Users:(I)(RX)\n"
-        "           NT AUTHORITY\\SYSTEM:(I)(F)\n"
-        "           PC\\Ann:(F)\n\n"
-        "Successfully processed 1 files; Failed processing 0 files\n"
+ANN = "S-1-5-21-1-2-3-1001"
+
+
+def test_the_lists_of_access_of_windows() -> None:
+    assert private_list(ANN, is_folder=True) == (
+        f"D:P(A;OICI;FA;;;{ANN})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
     )
-    names = trusted_with(answer, Path("C:\\x y\\.env"))
-    assert names == ["BUILTIN\\Users", "NT AUTHORITY\\SYSTEM", "PC\\Ann"]
+    assert others_in(private_list(ANN, is_folder=False), ANN) == []
+    inherited = f"D:PAI(D;;FA;;;BG)(A;ID;0x1200a9;;;BU)(A;OICIIO;GA;;;CO)(A;;FA;;;{ANN})"
+    assert others_in(inherited, ANN) == ["all users"]
+    assert others_in(inherited, "S-1-5-21-1-2-3-500") == ["all users", ANN]
+    assert others_in("D:NO_ACCESS_CONTROL", ANN) == ["everyone"]
+    assert others_in("", ANN) == ["everyone"]
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows has lists of access")
+def test_a_file_is_closed_on_windows(tmp_path: Path) -> None:
+    if sys.platform == "win32":
+        from holdfast.durable.accounts import account_id, list_of_access, set_list_of_access
+
+        path = tmp_path / "key.txt"
+        path.touch()
+        mine = f"D:P(A;;FA;;;{account_id()})"
+        set_list_of_access(path, f"{mine}(A;;FR;;;WD)")
+        assert others_in(list_of_access(path), account_id()) == ["everyone"]
+        set_list_of_access(path, mine)
+        assert others_in(list_of_access(path), account_id()) == []
 
 
 def test_the_systems_answers_about_encryption() -> None:

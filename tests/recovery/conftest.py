@@ -84,6 +84,7 @@ def saved(tmp_path: Path) -> Saved:
     with open_workspace(root) as workspace:
         workspace.snapshot()
         path = workspace.settings.backups
+    close_loggers()  # Windows lets no folder go while a file in it is open
     return Saved(root, home, Vault.open(path), contents(root))
 
 
@@ -98,7 +99,7 @@ def change(saved: Saved) -> None:
     close_loggers()
     (saved.root / "notes/0.txt").write_text("edited\n", encoding="utf-8")
     (saved.root / "notes/1.txt").unlink()
-    (saved.root / "notes/extra.txt").write_text("mine\n", encoding="utf-8")
+    (saved.root / "notes/extra.txt").write_text("mine\n", encoding="utf-8", newline="\n")
     (saved.root / "agents/hive/main.py").unlink()
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.facade import open_workspace
+from holdfast.logs import close_loggers
 from holdfast.vault.identities import generate_identity
 from holdfast.workspace.destinations import add_destination
 from holdfast.workspace.settings import BackupKind, DestinationEntry
@@ -22,6 +23,7 @@ def backed_up(saved: Saved, folder: Path, kind: BackupKind, *people: str) -> Non
         add_destination(workspace.layout, entry)
     with saved.opened() as workspace:
         assert all(outcome.healthy for outcome in workspace.back_up(["away"]))
+    close_loggers()
     shutil.rmtree(saved.root)
 
 

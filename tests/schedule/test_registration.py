@@ -148,8 +148,8 @@ def _check(element: ET.Element) -> None:
 
 
 def test_the_task_is_as_microsofts_schema_has_it(workspace: Workspace) -> None:
-    for entry in (ODD, entry_of(workspace.layout)):
-        data = task_scheduler.task_xml(entry, Path("C:/Users/Corbin"))
+    for entry, user in ((ODD, None), (entry_of(workspace.layout), "DESK\\Corbin")):
+        data = task_scheduler.task_xml(entry, Path("C:/Users/Corbin"), user)
         assert data[:2] in (b"\xff\xfe", b"\xfe\xff")
         task = ET.fromstring(data)
         assert task.tag == "{http://schemas.microsoft.com/windows/2004/02/mit/task}Task"
@@ -158,6 +158,8 @@ def test_the_task_is_as_microsofts_schema_has_it(workspace: Workspace) -> None:
         arguments = task.find(".//{*}Arguments")
         assert arguments is not None
         assert arguments.text == subprocess.list2cmdline(entry.arguments[1:])
+        users = [element.text for element in task.findall(".//{*}UserId")]
+        assert users == ([user] * 2 if user else [])
 
 
 def test_a_dry_run_writes_nothing(workspace: Workspace, holdfast: Runner) -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from holdfast.errors import NotFoundError, UnreadableError
 from holdfast.schedule.overview import overview
+from holdfast.schedule.pythons import for_children
+from holdfast.schedule.registration.entry import entry_of
 from holdfast.schedule.running import run_due
-from tests.conftest import SOURCE, Runner, require_program, was_killed
+from tests.conftest import SOURCE, Runner, child_environment, require_program, was_killed
 from tests.schedule.conftest import Chosen
 
 EVERY_MINUTE = "* * * * *"
@@ -43,6 +45,21 @@ def test_what_is_due_runs_once(scheduled: Chosen, clock: Clock) -> None:
     assert (run.name, run.outcome) == ("tick", "ok")
     assert run_due(workspace, clock=clock).runs == []
     assert workspace.events.position() == 2
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows has a Python without a console")
+def test_the_task_schedulers_python_has_no_console(
+    scheduled: Chosen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = scheduled(tick={"when": EVERY_MINUTE, "run": [NOTE]})
+    program = entry_of(workspace.layout).arguments
+    assert Path(program[0]).name == "pythonw.exe"
+    done = subprocess.run([*program, "tick"], env=child_environment(), timeout=120, check=False)
+    assert done.returncode == 0
+    assert workspace.events.position() == 1
+    here = sys.executable
+    monkeypatch.setattr(sys, "executable", program[0])
+    assert for_children() == here
 
 
 def test_a_failure_is_loud_and_keeps_no_other_from_running(
@@ -168,6 +185,8 @@ def _end_child(root: Path) -> None:
 CRASH = """
 import sys
 from holdfast.facade import open_workspace
+from holdfast.schedule.pythons import for_children
+from holdfast.schedule.registration.entry import entry_of
 from holdfast.schedule.running import run_due
 with open_workspace(sys.argv[1]) as workspace:
     run_due(workspace, ["tick"])

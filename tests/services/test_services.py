@@ -143,7 +143,7 @@ def test_output_becomes_log_lines(workspace: Workspace, declare: Declare) -> Non
         sys.stdout.flush()
         sys.stdout.buffer.write(b"no UTF-8: \\xff; no end of line")
     """
-    declare("talker", code)
+    declare("talker", code, ready={"log": "nothing"})  # so that its end is waited for
     control.start(workspace)
     lines = (workspace.layout.logs / "agent-talker.log").read_text(encoding="utf-8").splitlines()
     facts = {line["message"]: line for line in map(json.loads, lines)}

@@ -6,7 +6,6 @@ that names nobody but the owner, the system and the administrators.
 
 import os
 import stat
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,12 +14,19 @@ import msgspec
 
 from holdfast.claude.places import claude_places
 from holdfast.durable.names import long_path
-from holdfast.errors import StorageError, storage_errors
+from holdfast.errors import storage_errors
 from holdfast.facade import Workspace
 from holdfast.secrets.store import default_identity
 from holdfast.vault.sites import default_identity as backup_identity
 
-_LIMIT = 10.0  # seconds for one call of a system's program
+if sys.platform == "win32":
+    from holdfast.durable.accounts import (
+        account_id,
+        list_of_access,
+        others_in,
+        private_list,
+        set_list_of_access,
+    )
 
 
 class TooOpen(msgspec.Struct, frozen=True, rename="camel"):
@@ -73,58 +79,13 @@ if sys.platform != "win32":
             path.chmod(stat.S_IMODE(path.stat().st_mode) & 0o700)
 
 else:
-    _TRUSTED = ("NT AUTHORITY\\SYSTEM", "BUILTIN\\ADMINISTRATORS")
 
     def _open_to(path: Path) -> str | None:
-        others = [each for each in trusted_with(_icacls(path), path) if not _is_trusted(each)]
+        with storage_errors(path, "look who may use it"):
+            others = others_in(list_of_access(path), account_id())
         return f"open to {', '.join(others)}" if others else None
 
-    def _is_trusted(principal: str) -> bool:
-        upper = principal.upper()
-        return upper in _TRUSTED or upper.rpartition("\\")[2] == _owner().upper()
-
-    def _owner() -> str:
-        return os.environ.get("USERNAME", "")
-
     def _close(path: Path) -> None:
-        _icacls(path, *owner_only(_owner(), is_folder=long_path(path).is_dir()))
-
-    def _icacls(path: Path, *arguments: str) -> str:
-        try:
-            done = subprocess.run(
-                ["icacls", str(path), *arguments],
-                capture_output=True,
-                text=True,
-                encoding="oem",
-                errors="replace",
-                timeout=_LIMIT,
-                check=False,
-                creationflags=subprocess.CREATE_NO_WINDOW,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise StorageError(f"icacls cannot be run: {error}", path=path) from error
-        if done.returncode != 0:
-            raise StorageError("icacls refused", path=path, hint=f"look: icacls {path}")
-        return done.stdout
-
-
-def owner_only(owner: str, *, is_folder: bool) -> list[str]:
-    """The arguments of icacls that leave access to the owner, the system and administrators.
-
-    S-1-5-18 and S-1-5-32-544 are these in every language of Windows.
-    """
-    rights = "(OI)(CI)F" if is_folder else "F"
-    people = (owner, "*S-1-5-18", "*S-1-5-32-544")
-    grants = [part for one in people for part in ("/grant:r", f"{one}:{rights}")]
-    return ["/inheritance:r", *grants]
-
-
-def trusted_with(answer: str, path: Path) -> list[str]:
-    """The accounts that icacls names for `path`: each before its rights, ``NAME:(I)(F)``."""
-    names = []
-    for number, line in enumerate(answer.splitlines()):
-        text = line[len(str(path)) :] if number == 0 and line.startswith(str(path)) else line
-        name, colon, _ = text.strip().partition(":(")
-        if colon:
-            names.append(name)
-    return names
+        wanted = private_list(account_id(), is_folder=long_path(path).is_dir())
+        with storage_errors(path, "close it to others"):
+            set_list_of_access(path, wanted)

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -16,6 +15,7 @@ from holdfast.history.history import configuration_places
 from holdfast.schedule.due import due_time
 from holdfast.schedule.grounds import nothing_to_do
 from holdfast.schedule.jobs import Planned, planned_jobs
+from holdfast.schedule.pythons import for_children
 from holdfast.schedule.state import JobState, Outcome, StateFile
 from holdfast.workflows.processes import identity_of, is_gone
 
@@ -135,7 +135,7 @@ class _Runner:
     def _run_line(self, line: Sequence[str], state: JobState) -> tuple[int, str]:
         root = self._workspace.layout.root
         with subprocess.Popen(
-            [sys.executable, "-P", "-m", "holdfast", *line],
+            [for_children(), "-P", "-m", "holdfast", *line],
             cwd=root,
             env={**os.environ, "HOLDFAST_WORKSPACE": str(root), "PYTHONUTF8": "1"},
             stdin=subprocess.DEVNULL,

@@ -1,10 +1,10 @@
 """What every scheduler is told: what to run, how often, and under which name."""
 
 import re
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from holdfast.schedule.pythons import windowless
 from holdfast.workspace.layout import Layout
 
 EVERY_MINUTES = 15
@@ -45,13 +45,6 @@ def entry_of(layout: Layout) -> Entry:
     return Entry(
         f"holdfast-{safe}-{layout.id[:8]}",
         f"Holdfast: keep the schedule of {layout.root}",
-        (_python(), "-P", "-m", "holdfast", "schedule", "run-due", "-w", str(layout.root)),
+        (windowless(), "-P", "-m", "holdfast", "schedule", "run-due", "-w", str(layout.root)),
         layout.root,
     )
-
-
-def _python() -> str:
-    """This Python; on Windows the one that opens no window."""
-    program = Path(sys.executable)
-    windowless = program.with_name("pythonw.exe")
-    return str(windowless if sys.platform == "win32" and windowless.is_file() else program)
