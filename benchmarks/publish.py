@@ -24,6 +24,7 @@ TITLES = {
     "snapshots": "Backups",
     "guard": "Undo points before an agent's tools",
     "secrets": "Finding secrets",
+    "upkeep": "What takes the space",
 }
 
 

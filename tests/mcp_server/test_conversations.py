@@ -162,7 +162,7 @@ def test_a_workflow_is_started_fails_and_is_resumed(talk: Talk, workspace: Works
     declared.write_text(json.dumps({"tasks": tasks}), encoding="utf-8")
 
     async def conversation(session: Session) -> None:
-        assert (await session.call("workflows_list")).data["workflows"] == ["night"]
+        assert (await session.call("workflows_list")).data["workflows"] == ["inventory", "night"]
         started = (
             await session.call("workflow_start", workflow="night", input="bees", run="n-1", wait=50)
         ).data

@@ -13,8 +13,9 @@ from holdfast.cli.backup_drill import drill
 from holdfast.cli.backup_keys import key
 from holdfast.cli.backup_options import AT
 from holdfast.cli.backup_upkeep import forget, prune, repair
-from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError
+from holdfast.workspace.sizes import readable_size
 
 
 @click.group()

@@ -4,7 +4,8 @@ import click
 import msgspec
 
 from holdfast.cli.backup_options import AT
-from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.cli.terminal import Terminal, command
+from holdfast.workspace.sizes import readable_size
 
 _SIGNS = {"added": "+", "removed": "-", "content": "M", "kind": "T", "target": "M", "mode": "m"}
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.cli.terminal import Terminal, command
+from holdfast.workspace.sizes import readable_size
 
 if TYPE_CHECKING:
     from holdfast.facade import Workspace

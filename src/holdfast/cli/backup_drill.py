@@ -7,7 +7,8 @@ import click
 import msgspec
 
 from holdfast.cli.backup_options import AT
-from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.cli.terminal import Terminal, command
+from holdfast.workspace.sizes import readable_size
 
 if TYPE_CHECKING:
     from holdfast.vault import DrillReport

@@ -5,7 +5,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from holdfast.cli.terminal import Terminal, readable_size
+from holdfast.cli.terminal import Terminal
+from holdfast.workspace.sizes import readable_size
 
 _EVERY = 0.1  # seconds between two updates of the moving line
 _EVERY_IN_A_PIPE = 10.0

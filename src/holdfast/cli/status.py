@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import click
 
 from holdfast.cli.backup_destinations import rule_text
-from holdfast.cli.terminal import Terminal, command, readable_size
+from holdfast.cli.terminal import Terminal, command
 from holdfast.upkeep.protection import Protection
 from holdfast.upkeep.room import Room
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
+from holdfast.workspace.sizes import readable_size
 
 _HEADINGS = ("STORE", "ENGINE", "SIZE", "HOLDS", "HEALTH", "BACKED UP", "PROVEN")
 

@@ -13,7 +13,6 @@ import click
 import msgspec
 
 from holdfast.errors import HoldfastError, RefusedError
-from holdfast.workspace.sizes import readable_size as readable_size
 
 if TYPE_CHECKING:
     from rich.console import Console

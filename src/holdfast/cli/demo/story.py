@@ -13,7 +13,6 @@ import msgspec
 import holdfast
 from holdfast.cli.demo.cast import agent, finish, kill, wait_until
 from holdfast.cli.demo.narrator import Narrator
-from holdfast.cli.terminal import readable_size
 from holdfast.durable.files import remove_tree, write_atomic
 from holdfast.errors import RefusedError, UnreadableError
 from holdfast.facade import Workspace, open_workspace
@@ -21,6 +20,7 @@ from holdfast.guard.recording import answer
 from holdfast.logs import search
 from holdfast.upkeep.undo import undo
 from holdfast.workspace.creation import create
+from holdfast.workspace.sizes import readable_size
 
 _RUN = "survey-demo"
 _BEFORE_THE_KILL = 5  # folders surveyed before the director is killed
