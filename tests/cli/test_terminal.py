@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from holdfast.cli.terminal import readable_size
 from holdfast.workspace.creation import create
+from holdfast.workspace.sizes import readable_size
 from tests.conftest import Runner
 
 
