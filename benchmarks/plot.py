@@ -1,7 +1,7 @@
 """Rows as drawings: how many times better than each peer, on a logarithmic scale, as plain SVG."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -82,7 +82,7 @@ def _frame(title: str, height: int) -> Iterator[str]:
     yield f'<text class="title" x="16" y="28">{escape(title)}</text>'
 
 
-def _scale(least: int, most: int, height: int, across: Any) -> Iterator[str]:
+def _scale(least: int, most: int, height: int, across: Callable[[float], float]) -> Iterator[str]:
     for power in range(least, most + 1):
         x = across(power)
         kind = "one" if power == 0 else "grid"
@@ -101,7 +101,9 @@ def _work(row: Row, y: int) -> str:
     )
 
 
-def _bar(row: Row, side: Mapping[str, Any], y: int, across: Any) -> Iterator[str]:
+def _bar(
+    row: Row, side: Mapping[str, Any], y: int, across: Callable[[float], float]
+) -> Iterator[str]:
     told = f"{side['name']}{' †' if _loses(side) else ''}: {figure(side['median'])}"
     yield f'<text x="{_LEFT - 12}" y="{y}" text-anchor="end">{escape(told)}</text>'
     by = better_by(row, side)
