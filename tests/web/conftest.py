@@ -18,7 +18,7 @@ from tests.conftest import child_environment
 from tests.web.browser import open_browser
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,11 @@ def page(browser: "Browser", served: Served) -> Iterator["Page"]:
         yield found
 
 
+def _is_wrong(said: "ConsoleMessage") -> bool:
+    """Whether the browser complains of more than a page that says what the person did wrong."""
+    return said.type == "error" and "the server responded with a status of 4" not in said.text
+
+
 @contextmanager
 def window(browser: "Browser", served: Served, theme: str = "light") -> Iterator["Page"]:
     """A window in which the link was opened; see `page`."""
@@ -96,7 +101,7 @@ def window(browser: "Browser", served: Served, theme: str = "light") -> Iterator
     context.set_default_timeout(20_000)
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    page.on("console", lambda said: wrong.append(said.text) if _is_wrong(said) else None)
     try:
         page.goto(served.link)
         yield page

@@ -18,6 +18,7 @@ from holdfast.claude.masking import mask, mask_everywhere
 
 _LONGEST_JSON = 20_000  # characters
 _BRIEF = 120  # characters
+_SEED_KEYS = frozenset(("timestamp", "component", "level", "message"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -77,7 +78,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"link": link, "when": when, "now": lambda: datetime.now(UTC)}
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., Any]] = {
         "as_json": as_json,
         "brief": brief,
         "typed": typed,
@@ -85,6 +86,8 @@ def templates() -> Environment:
         "number": lambda number: f"{number:,}",
         "lasting": lasting,
         "local": local_time,
+        "log_time": log_time,
+        "further": further,
     }
     made.filters |= filters
     return made
@@ -129,8 +132,10 @@ def lasting(seconds: float | timedelta) -> str:
     """A duration as people read it, e.g. ``340 ms`` or ``2 min 5 s``."""
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
+    if seconds < 0.001:
+        return "< 1 ms"
     if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     for length, unit, smaller, small in (
@@ -160,6 +165,17 @@ def local_time(moment: datetime | float) -> str:
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def log_time(key: str) -> str:
+    """The time of a log line in the zone of this machine, to the millisecond."""
+    moment = datetime.fromisoformat(key[:26] + "+00:00").astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+
+def further(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a log line says beyond its time, component, level and message."""
+    return {key: value for key, value in data.items() if key not in _SEED_KEYS}
 
 
 def _ago(moment: datetime) -> str:
