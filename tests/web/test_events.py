@@ -4,8 +4,7 @@ from typing import TYPE_CHECKING
 
 from playwright.sync_api import expect
 
-from tests.web.browser import violations
-from tests.web.conftest import Served
+from tests.web.browser import Served, violations
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

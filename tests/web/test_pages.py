@@ -7,8 +7,7 @@ import pytest
 
 from holdfast.context import task
 from holdfast.web.pages import PAGES
-from tests.web.browser import violations
-from tests.web.conftest import Served, window
+from tests.web.browser import Served, violations, window
 from tests.web.filled import EVIL, put_dead_letters, run_survey
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.web.browser import violations
-from tests.web.conftest import Served
+from tests.web.browser import Served, violations
 from tests.web.filled import put_dead_letters
 
 if TYPE_CHECKING:

@@ -6,8 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from holdfast.workflows.loading import load_file
-from tests.web.browser import violations
-from tests.web.conftest import Served
+from tests.web.browser import Served, violations
 from tests.web.filled import TOKEN, put_survey, run_survey
 
 if TYPE_CHECKING:
