@@ -11,7 +11,7 @@ import pytest
 from holdfast.web.gate import HEADERS, Keys
 from holdfast.web.pages import all_routes
 from tests.conftest import Runner
-from tests.web.conftest import Served
+from tests.web.browser import Served
 
 
 class Answer(NamedTuple):

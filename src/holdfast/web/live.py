@@ -44,7 +44,10 @@ async def _events(state: Any, stores: list[str]) -> AsyncIterator[str]:
 
     async def look() -> dict[str, object]:
         seen = await anyio.to_thread.run_sync(stamps, places)
-        return {**seen, "errands": state.errands.changes}
+        seen["errands"] = state.errands.changes
+        if "samples" in stores:
+            seen["samples"] = state.samples.looks
+        return seen
 
     before = await look()
     yield "event: ready\ndata:\n\n"

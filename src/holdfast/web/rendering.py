@@ -15,9 +15,12 @@ from starlette.responses import HTMLResponse, Response
 
 from holdfast import __version__
 from holdfast.claude.masking import mask, mask_everywhere
+from holdfast.workflows.declarations import given_to
+from holdfast.workspace.sizes import readable_size
 
 _LONGEST_JSON = 20_000  # characters
 _BRIEF = 120  # characters
+_SEED_KEYS = frozenset(("timestamp", "component", "level", "message"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -77,14 +80,17 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"link": link, "when": when, "now": lambda: datetime.now(UTC)}
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., Any]] = {
         "as_json": as_json,
         "brief": brief,
+        "given": given_to,
         "typed": typed,
         "size": readable_size,
         "number": lambda number: f"{number:,}",
         "lasting": lasting,
         "local": local_time,
+        "log_time": log_time,
+        "further": further,
     }
     made.filters |= filters
     return made
@@ -114,23 +120,14 @@ def brief(value: Any, length: int = _BRIEF) -> str:
     return _cut(" ".join(mask_everywhere(text).split()), length)
 
 
-def readable_size(size: float) -> str:
-    """A number of bytes as people read it, e.g. ``1.5 MB`` (powers of 1000)."""
-    if size < 1000:
-        return f"{size:.0f} B"
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 1000:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
-
-
 def lasting(seconds: float | timedelta) -> str:
     """A duration as people read it, e.g. ``340 ms`` or ``2 min 5 s``."""
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
+    if seconds < 0.001:
+        return "< 1 ms"
     if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     for length, unit, smaller, small in (
@@ -160,6 +157,17 @@ def local_time(moment: datetime | float) -> str:
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def log_time(key: str) -> str:
+    """The time of a log line in the zone of this machine, to the millisecond."""
+    moment = datetime.fromisoformat(key[:26] + "+00:00").astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+
+def further(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a log line says beyond its time, component, level and message."""
+    return {key: value for key, value in data.items() if key not in _SEED_KEYS}
 
 
 def _ago(moment: datetime) -> str:

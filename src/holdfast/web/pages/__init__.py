@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from holdfast.web.pages import errands, overview, workflows
+from holdfast.web.pages import errands, events, overview, queues, workflows
 
-_MODULES = (overview, workflows)
+_MODULES = (overview, workflows, queues, events)
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
