@@ -15,6 +15,7 @@ from starlette.responses import HTMLResponse, Response
 
 from holdfast import __version__
 from holdfast.claude.masking import mask, mask_everywhere
+from holdfast.logs.lines import shown_time, visible
 from holdfast.workflows.declarations import given_to
 from holdfast.workspace.sizes import readable_size
 
@@ -89,8 +90,9 @@ def templates() -> Environment:
         "number": lambda number: f"{number:,}",
         "lasting": lasting,
         "local": local_time,
-        "log_time": log_time,
+        "log_time": shown_time,
         "further": further,
+        "visible": visible,
     }
     made.filters |= filters
     return made
@@ -157,12 +159,6 @@ def local_time(moment: datetime | float) -> str:
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def log_time(key: str) -> str:
-    """The time of a log line in the zone of this machine, to the millisecond."""
-    moment = datetime.fromisoformat(key[:26] + "+00:00").astimezone()
-    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
 def further(data: Mapping[str, Any]) -> dict[str, Any]:
