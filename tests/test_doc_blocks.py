@@ -18,6 +18,7 @@ TRIED_ELSEWHERE = {
     ("docs/format.md", "# list"): "tests/vault/test_format.py",
     ("docs/format.md", "# one file"): "tests/vault/test_format.py",
     ("docs/format.md", "# everything"): "tests/vault/test_format.py",
+    ("docs/howto-browser.md", "holdfast ui"): "endless; tests/web",
     ("docs/howto-install.md", "python3 -m venv .venv"): ".ci/run, with README's own commands",
     ("docs/howto-schedule.md", "holdfast schedule watch"): "endless; tests/schedule/test_watch.py",
 }

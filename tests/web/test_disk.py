@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.web.treemap import HEIGHT, WIDTH, squarify
-from tests.web.browser import violations
-from tests.web.conftest import Served
+from tests.web.browser import Served, violations
 from tests.web.test_gate import Caller
 
 if TYPE_CHECKING:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.logs import Logger, Rotation, close_loggers, get_logger
-from tests.web.browser import violations
-from tests.web.conftest import Served
+from tests.web.browser import Served, violations
 from tests.web.test_gate import Caller
 
 if TYPE_CHECKING:
