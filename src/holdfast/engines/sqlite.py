@@ -5,6 +5,7 @@ Several rooms may share one file; each owns its tables and its row in ``holdfast
 
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -86,7 +87,10 @@ def _refuse_fragment(path: Path) -> None:
     (https://sqlite.org/howtocorrupt.html, 2.2), and the next process to close would take the
     write-ahead log away from under them. What is no database SQLite tells by itself.
     """
-    size = long_path(path).stat().st_size
+    status = long_path(path).stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise StorageError("a folder is where the database should be", path=path)
+    size = status.st_size
     if size == 0:
         raise UnreadableError("the database is empty: 0 bytes", path=path, hint=_RESTORE)
     if size < _HEADER_SIZE:
