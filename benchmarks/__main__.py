@@ -1,4 +1,4 @@
-"""``python -m benchmarks``: all rows or some, as a table and as JSON."""
+"""``python -m benchmarks``: all rows or some, as a table and as JSON, or drawn into docs/."""
 
 import argparse
 import json
@@ -11,6 +11,7 @@ from benchmarks.cases import Case, Suite
 from benchmarks.environment import SCRATCH
 from benchmarks.harness import as_document, measure_all
 from benchmarks.machine import describe
+from benchmarks.publish import publish
 from benchmarks.suites import (
     events,
     guard,
@@ -43,6 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; 0 when every row was measured, 1 when some were not, 2 for wrong usage."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
+    if chosen.plot is not None:
+        for path in publish(chosen.plot):
+            _say(str(path))
+        return 0
     cases = select(chosen.names, quick=chosen.quick)
     if not cases:
         parser.error(f"nothing is called {' '.join(chosen.names)}; see --list")
@@ -81,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--list", action="store_true", help="print the names and end")
     parser.add_argument("--repeat", type=int, default=5, metavar="N", help="samples a side (5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
+    parser.add_argument(
+        "--plot",
+        type=Path,
+        nargs="*",
+        metavar="FILE",
+        help="measure nothing: publish what these JSON files hold, as drawings and tables in docs/",
+    )
     parser.add_argument("--quick", action="store_true", help="little work; figures mean little")
     return parser
 

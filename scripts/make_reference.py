@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code: commands, settings, the library, errors.
+"""Write docs/reference/ from the code: commands, the manual page, settings, library, errors.
 
     python scripts/make_reference.py            # write the pages
     python scripts/make_reference.py --check    # exit 1 and name those that are not current
@@ -10,16 +10,20 @@ import sys
 from pathlib import Path
 
 from reference_commands import commands_page
+from reference_floors import floors_drawing
 from reference_library import errors_page, library_page
+from reference_manual import manual_page
 from reference_settings import settings_page
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
-NOTICE = "<!-- Made by scripts/make_reference.py; change the code instead. -->\n\n"
+NOTICE = "Made by scripts/make_reference.py; change the code instead."
 PAGES = {
     "commands.md": commands_page,
+    "holdfast.1": manual_page,
     "settings.md": settings_page,
     "library.md": library_page,
     "errors.md": errors_page,
+    "../images/floors.svg": floors_drawing,
 }
 
 
@@ -27,7 +31,8 @@ def main() -> None:
     """Write or check every page."""
     stale = []
     for name, make in PAGES.items():
-        text = NOTICE + make().rstrip("\n") + "\n"
+        notice = f'.\\" {NOTICE}\n' if name.endswith(".1") else f"<!-- {NOTICE} -->\n\n"
+        text = notice + make().rstrip("\n") + "\n"
         path = FOLDER / name
         if "--check" not in sys.argv[1:]:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -10,7 +10,7 @@ from reference_text import code, markdown, table
 from holdfast.cli.main import COMMANDS
 from holdfast.cli.main import holdfast as root
 
-_SHARED = ("as_json", "workspace", "settings")
+SHARED = ("as_json", "workspace", "settings")
 
 _HEAD = """# Commands
 
@@ -31,9 +31,9 @@ With `--json` a command prints one document on standard output: an array for lis
 def commands_page() -> str:
     """The whole page."""
     everywhere = click.Context(root, info_name="holdfast")
-    commands = list(_walk(root, everywhere))
+    commands = list(walk(root, everywhere))
     _, any_command, any_context = next(each for each in commands if not _is_group(each[1]))
-    shared = [each for each in any_command.params if each.name in _SHARED]
+    shared = [each for each in any_command.params if each.name in SHARED]
     parts = [_HEAD, _options(shared, any_context), _TAIL]
     rows = [
         (f"[`holdfast {name}`](#holdfast-{name})", line) for name, (_, line) in COMMANDS.items()
@@ -43,7 +43,7 @@ def commands_page() -> str:
     return "".join(parts)
 
 
-def _walk(
+def walk(
     group: click.Group, context: click.Context, above: str = "holdfast"
 ) -> Iterator[tuple[str, click.Command, click.Context]]:
     """Each command below `group`, by its whole name; groups come before what they hold."""
@@ -54,7 +54,7 @@ def _walk(
         path = f"{above} {name}"
         yield path, command, inner
         if isinstance(command, click.Group):
-            yield from _walk(command, inner, path)
+            yield from walk(command, inner, path)
 
 
 def _entry(path: str, command: click.Command, context: click.Context) -> str:
@@ -64,10 +64,10 @@ def _entry(path: str, command: click.Command, context: click.Context) -> str:
         return text
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     text += f"```\n{usage}\n```\n\n"
-    own = [each for each in command.params if each.name not in _SHARED]
+    own = [each for each in command.params if each.name not in SHARED]
     if options := _options(own, context):
         text += f"{options}\n"
-    return f"{text}```sh\n{_examples(command)}\n```\n\n"
+    return f"{text}```sh\n{examples_of(command)}\n```\n\n"
 
 
 def _options(parameters: list[click.Parameter], context: click.Context) -> str:
@@ -77,7 +77,8 @@ def _options(parameters: list[click.Parameter], context: click.Context) -> str:
     return table(["option", "meaning"], rows) if rows else ""
 
 
-def _examples(command: click.Command) -> str:
+def examples_of(command: click.Command) -> str:
+    """The lines of the command's help that show how it is called."""
     _, _, lines = (command.epilog or "").partition("Examples:\n")
     return inspect.cleandoc(re.sub(r"^\s*\n", "", lines))
 

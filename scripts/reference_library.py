@@ -6,8 +6,10 @@ Signatures are taken from the source, so that every version of Python gives the 
 import ast
 import functools
 import inspect
+import itertools
 import pkgutil
 import re
+import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
@@ -43,7 +45,7 @@ thing to do: `message`, `path`, `hint`. With `--json` a command prints it on sta
 
 """
 
-_STATUSES = {
+STATUSES = {
     "0": "done, and all is in order",
     "1": "done, and something is wrong: unhealthy, a verification failed, a run failed",
     "2": "the call itself is wrong, or what it names does not exist",
@@ -69,7 +71,7 @@ def errors_page() -> str:
     for module in pkgutil.walk_packages(holdfast.__path__, "holdfast."):
         if module.name.endswith(("failures", "errors", "failing")):
             import_module(module.name)
-    rows = [(code(status), text) for status, text in _STATUSES.items()]
+    rows = [(code(status), text) for status, text in STATUSES.items()]
     listed = map(_error, _below(errors.HoldfastError))
     return "".join(
         [
@@ -106,11 +108,24 @@ def _section(module: ModuleType, names: list[str]) -> str:
 
 def _entry(name: str, value: Any) -> str:
     if not (inspect.isclass(value) or inspect.isfunction(value)):
-        return f"### {name}\n\n```python\n{name} = {_plain(value)}\n```\n\n"
+        return f"### {name}\n\n```python\n{name} = {_plain(value)}\n```\n\n{_told_of(name, value)}"
     text = f"### {name}\n\n```python\n{_declared(value)}\n```\n\n{markdown(value.__doc__)}\n\n"
     if isinstance(value, type):
         text += "".join(_member(name, *each) for each in _members(value))
     return text
+
+
+def _told_of(name: str, value: Any) -> str:
+    """The text below the assignment of a constant, wherever in Holdfast that stands."""
+    for module in [m for n, m in sys.modules.items() if n.startswith("holdfast.") and m.__file__]:
+        if getattr(module, name, None) is not value:
+            continue
+        body = ast.parse(Path(module.__file__).read_text(encoding="utf-8")).body
+        for node, after in itertools.pairwise(body):
+            here = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
+            if here and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                return f"{markdown(after.value.value)}\n\n"
+    return ""
 
 
 def _plain(value: Any) -> str:
@@ -137,7 +152,7 @@ def _member(owner: str, name: str, member: Any) -> str:
     if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         shown += _returns(node) if _is_property(member) else _signature(node)
         shown = f"async {shown}" if isinstance(node, ast.AsyncFunctionDef) else shown
-    told = textwrap.indent(markdown(function.__doc__), "  ")
+    told = textwrap.indent(markdown(function.__doc__), "    ")  # four, as Python-Markdown wants
     return f"- {code(shown)}\n\n{told}\n\n" if told else f"- {code(shown)}\n\n"
 
 

@@ -56,7 +56,7 @@ _OTHERS = """
 
 """
 
-_VARIABLES = {
+VARIABLES = {
     "HOLDFAST_WORKSPACE": "the workspace of commands and `open_workspace()`, if none is named",
     "HOLDFAST_KEYRING": "`file`: secrets are kept encrypted in a file, not in the system's keyring",
     "HOLDFAST_PASSPHRASE": "the passphrase of encrypted backups; else it is asked for",
@@ -75,7 +75,7 @@ def settings_page() -> str:
     layout = Layout(root=_EXAMPLE, home=_EXAMPLE.parent, name=_EXAMPLE.name, id="")
     values = defaults(layout)
     rows = [_row(key, look_up(values, key.name)) for key in keys_of(SettingsDocument)]
-    variables = [(code(name), meaning) for name, meaning in _VARIABLES.items()]
+    variables = [(code(name), meaning) for name, meaning in VARIABLES.items()]
     parts = [
         _HEAD,
         table(["key", "type", "default", "meaning", "environment variable"], rows),

@@ -35,12 +35,14 @@ class Stage:
     """A home of its own, in which the examples of a page run one after another.
 
     They run in the home's workspace, or in the home itself while there is none, with the
-    environment variables `own` beside those of every stage.
+    environment variables `own` beside those of every stage. `words` of shell lines stand for
+    something else here: what a reader fills in, or what must not touch the machine's own services.
     """
 
     home: Path
     own: dict[str, str] = field(default_factory=dict)
     said: dict[str, str] = field(default_factory=dict)
+    words: dict[str, str] = field(default_factory=dict)
 
     @property
     def root(self) -> Path:
@@ -68,6 +70,8 @@ class Stage:
 
     def shell(self, commands: str) -> str:
         """What the commands of a POSIX shell print."""
+        for word, meaning in self.words.items():
+            commands = meaning.join(re.split(rf"\b{word}\b(?!=)", commands))
         return self._run([require_program("sh"), "-euc", commands])
 
     def python(self, program: str) -> str:

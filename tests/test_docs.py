@@ -61,6 +61,31 @@ def check_mcp(stage: Stage) -> None:
         assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
 
 
+def check_install(stage: Stage) -> None:
+    assert stage.said["version"].startswith("holdfast, version ")
+    for name in (".bashrc", ".zshrc", ".config/fish/completions/holdfast.fish"):
+        assert "_HOLDFAST_COMPLETE" in (stage.home / name).read_text(encoding="utf-8")
+
+
+def check_settings(stage: Stage) -> None:
+    lines = stage.said["settings"].splitlines()
+    assert lines[1] == "60"
+    assert "7" in lines
+    assert json.loads((stage.root / "configs/holdfast.json").read_bytes())["undo"]["keepDays"] == 60
+
+
+def a_workspace_to_search(stage: Stage) -> None:
+    require_program("jq")
+    stage.make_workspace()
+
+
+def check_logs(stage: Stage) -> None:
+    assert stage.said["write"] == "6\n"
+    assert '"task_id":"survey-7:look-1"' in stage.said["search"]
+    assert "Out of jars" in stage.said["jq"]
+    assert "No survey" not in stage.said["jq"]
+
+
 def check_migration(stage: Stage) -> None:
     assert "holds 1 queues, 2 messages" in stage.said["migrate"]
     assert "queues.url is sqlite://" in stage.said["migrate"]
@@ -70,7 +95,8 @@ def check_migration(stage: Stage) -> None:
 def a_file_for_secrets(stage: Stage) -> None:
     require_program("sha256sum")
     stage.own["HOLDFAST_KEYRING"] = "file"
-    stage.make_workspace()
+    a_git_identity(stage)
+    stage.shell("holdfast history init")
 
 
 def check_secrets(stage: Stage) -> None:
@@ -105,9 +131,11 @@ def a_git_identity(stage: Stage) -> None:
     stage.make_workspace_with_agents()
     stage.shell("git config --global user.name Ann")
     stage.shell("git config --global user.email ann@example.org")
+    stage.shell("git init -q --bare ../remote.git")
 
 
 def check_history(stage: Stage) -> None:
+    assert "refs/heads/" in stage.shell("git ls-remote ../remote.git")
     assert "Teach the director to wait" in stage.said["back"]
     assert "Waits" not in (stage.root / "agents/director-agent.py").read_text(encoding="utf-8")
 
@@ -133,6 +161,7 @@ def check_services(stage: Stage) -> None:
 def a_lost_agent(stage: Stage) -> None:
     """A snapshot, and then an agent less."""
     a_watching_agent(stage)
+    stage.shell("git config --global user.name Ann")
     stage.play("docs/howto-services.md")
     stage.shell("holdfast workflows list; holdfast backup create")
     (stage.root / "agents/surveyor-agent.py").unlink()
@@ -153,7 +182,15 @@ def stop_services(stage: Stage) -> None:
         stage.shell(f"holdfast stop -w {place} || true")
 
 
+def a_scheduler_of_its_own(stage: Stage) -> None:
+    """What would be registered with the system is only written, into the stage's home."""
+    stage.make_workspace()
+    for word in ("schedule install", "schedule uninstall"):
+        stage.words[word] = f"{word} --system systemd --no-start"
+
+
 def check_schedule(stage: Stage) -> None:
+    assert "run-due" in stage.said["install"]
     assert "*/30 * * * *" in stage.said["schedule"]
     assert "inventory: ok" in stage.said["schedule"]
 
@@ -167,6 +204,9 @@ def a_client_with_a_server(stage: Stage) -> None:
 
 def check_servers(stage: Stage) -> None:
     assert "+ mcpServers.hello" in stage.said["servers"]
+    assert "nothing is missing" in stage.said["lost"]
+    (stage.home / ".claude.json").write_text("{}", encoding="utf-8")
+    stage.play("docs/howto-servers.md", "lost")
     written = json.loads((stage.home / ".claude.json").read_bytes())["mcpServers"]
     assert list(written) == ["old", "hello"]
 
@@ -177,9 +217,16 @@ def check_undo(stage: Stage) -> None:
     assert "Bash: rm -rf shared/plan.md" in stage.said["undo"]
 
 
+def a_run_to_look_at(stage: Stage) -> None:
+    stage.make_workspace()
+    stage.words["RUN"] = '"$(holdfast workflows list --json | jq -r .[0].id)"'
+    require_program("jq")
+
+
 def check_workflows(stage: Stage) -> None:
     """The same on the file queue, and where queues and workflows share a database."""
     assert stage.said["orders"] == "receipt of 7 0 1\n"
+    assert stage.said["patched"] == "4\n"
     settings = {"queues": {"url": url_for("sqlite", stage.root / ".holdfast/state.db")}}
     (stage.root / "configs/holdfast.json").write_text(json.dumps(settings), encoding="utf-8")
     stage.play("docs/howto-workflows.md", "orders")
@@ -191,7 +238,7 @@ def the_workspace_of_the_demo(stage: Stage) -> None:
         require_program(program)
     told = json.loads(stage.shell("holdfast demo . --json"))
     assert told["held"]
-    picture = html.unescape((ROOT / "docs/assets/demo.svg").read_text(encoding="utf-8"))
+    picture = html.unescape((ROOT / "docs/images/demo.svg").read_text(encoding="utf-8"))
     shown = picture.replace("\N{NO-BREAK SPACE}", " ")
     assert [claim["claim"] for claim in told["claims"] if claim["claim"] not in shown] == []
 
@@ -222,6 +269,8 @@ def check_tutorial(stage: Stage) -> None:
 
 
 def registered_agents(stage: Stage) -> None:
+    a_scheduler_of_its_own(stage)
+    stage.words["ID"] = '"$(holdfast quarantine list --json | jq -r .[0].id)"'
     stage.make_workspace_with_agents()
     (stage.root / "requirements.txt").unlink()
     stage.shell("holdfast agents discover; python -m compileall -q agents")
@@ -249,6 +298,7 @@ def nothing(_: Stage) -> None:
     """Neither before nor after."""
 
 
+STORES = ("workflows", "queues", "logs")
 EVENT_COMMANDS = ("commands", "projections.py", "project")
 PAGES = [
     Page("README.md", nothing, check_readme_commands, only=("shell",)),
@@ -260,18 +310,21 @@ PAGES = [
     Page("docs/howto-events.md", Stage.make_workspace, check_event_program, only=("python",)),
     Page("docs/howto-events.md", Stage.make_workspace, check_event_commands, only=EVENT_COMMANDS),
     Page("docs/howto-git-history.md", a_git_identity, check_history),
+    Page("docs/howto-install.md", a_scheduler_of_its_own, check_install),
+    Page("docs/howto-logs.md", a_workspace_to_search, check_logs),
     Page("docs/howto-mcp.md", Stage.make_workspace, check_mcp),
     Page("docs/howto-migrate.md", nothing, check_migration),
     Page("docs/howto-queues.md", Stage.make_workspace, check_queues, only=("commands",)),
     Page("docs/howto-recover.md", a_lost_agent, check_recovery, clean_up=stop_services),
-    Page("docs/howto-schedule.md", Stage.make_workspace, check_schedule),
+    Page("docs/howto-schedule.md", a_scheduler_of_its_own, check_schedule),
     Page("docs/howto-secrets.md", a_file_for_secrets, check_secrets),
     Page("docs/howto-servers.md", a_client_with_a_server, check_servers),
     Page("docs/howto-services.md", a_watching_agent, check_services, clean_up=stop_services),
+    Page("docs/howto-settings.md", Stage.make_workspace, check_settings),
     Page("docs/howto-undo.md", Stage.make_workspace, check_undo),
-    Page("docs/howto-workflows.md", Stage.make_workspace, check_workflows),
+    Page("docs/howto-workflows.md", a_run_to_look_at, check_workflows),
     Page("docs/tutorial.md", nothing, check_tutorial, clean_up=stop_services),
-    Page("docs/stores.md", the_workspace_of_the_demo, check_stores),
+    Page("docs/stores.md", the_workspace_of_the_demo, check_stores, only=STORES),
 ]
 
 
@@ -288,6 +341,26 @@ def test_the_examples_of(page: Page, tmp_path: Path) -> None:
         page.clean_up(stage)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="the commands are for a POSIX shell")
+def test_what_readme_shows_of_an_undo_is_what_is_printed(tmp_path: Path) -> None:
+    """README's session, after the same command of an agent; ids are another day's."""
+    stage = Stage(tmp_path)
+    stage.make_workspace_with_agents()
+    (stage.root / "shared/plan.md").write_text("# Plan", encoding="utf-8")
+    session = re.search(r"```console\n(.*?)```", (ROOT / "README.md").read_text("utf-8"), re.DOTALL)
+    assert session is not None
+    first, *shown = session[1].splitlines()
+    command = shown[0].partition("Bash: ")[2]
+    call = {"tool_name": "Bash", "tool_use_id": "1", "tool_input": {"command": command}}
+    (stage.home / "call.json").write_text(json.dumps(call), encoding="utf-8")
+    stage.shell('python -P -m holdfast.guard.hook "$PWD" before < ../call.json')
+    printed = stage.shell(f"{command}\n{first.removeprefix('$ ')}")
+    printed = printed.replace(str(stage.root), "/home/ann/development")
+    point = re.compile(r"\b\d{8}-\d{6}-[0-9a-f]{8,10}\b")
+    told = [point.sub("POINT", line) for line in shown]
+    assert [point.sub("POINT", line) for line in printed.splitlines()] == told
+
+
 def test_the_program_about_topics(tmp_path: Path) -> None:
     program = examples("docs/howto-queues.md")["topics"].text
     place = url_for("sqlite", tmp_path / "state.db")
@@ -302,6 +375,17 @@ def test_the_program_about_topics(tmp_path: Path) -> None:
     ]
 
 
+def test_what_redis_holds_of_a_run(tmp_path: Path, redis_url: str) -> None:
+    program = examples("docs/howto-workflows.md")["patched"].text
+    stage = Stage(tmp_path, own={"HOLDFAST_WORKFLOWS_URL": redis_url})
+    stage.make_workspace()
+    stage.python(program.replace('start("bees")', 'start("bees", id="survey-demo")'))
+    stage.words["redis-cli"] = f"{require_program('redis-cli')} -u {redis_url}"
+    stage.play("docs/stores.md", "redis")
+    assert "succeeded" in stage.said["redis"]
+    assert "check" in stage.said["redis"]
+
+
 def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
     text = examples("docs/howto-workflows.md")["declared"].text
     schema = (ROOT / "docs/schemas/workflow.schema.json").read_text(encoding="utf-8")
@@ -312,7 +396,7 @@ def test_the_declared_workflow_of_its_page(tmp_path: Path) -> None:
     assert order_of(declaration) == ["collect", "note", "publish"]
 
 
-ELSEWHERE = {("docs/howto-queues.md", "topics")}  # by a test of its own
+ELSEWHERE = {("docs/howto-queues.md", "topics"), ("docs/stores.md", "redis")}  # tests of their own
 
 
 def test_every_example_is_run() -> None:
@@ -349,6 +433,20 @@ def test_links_and_paths_lead_somewhere(page: Path) -> None:
         if not place.exists() or (anchor and anchor[1:] not in headings(place)):
             lost.append(f"{target}{anchor}")
     assert lost == []
+
+
+NAMED_TEST = re.compile(r"\]\((tests/[\w/]+\.py)\): `(test_\w+)`")
+
+
+def test_the_tests_behind_the_promises_are_there() -> None:
+    named = NAMED_TEST.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert len(named) > 10
+    missing = [
+        f"{path}::{name}"
+        for path, name in named
+        if f"def {name}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
 
 
 def test_every_page_is_on_the_map() -> None:

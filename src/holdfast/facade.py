@@ -40,7 +40,16 @@ Result = TypeVar("Result")
 class Workspace:
     """The stores of one workspace, each opened when it is first asked for.
 
-    Made by `open_workspace`; a context manager, and closed by `close`.
+    ::
+
+        with holdfast.open_workspace() as workspace:
+            workspace.queue("jobs").put({"topic": "bees"})
+            workspace.snapshot(tags=["evening"])
+
+    Made by `open_workspace`; a context manager, and closed by `close`. Asking for a store raises
+    `MissingError` when its engine's driver is not installed, `StorageError` when the engine cannot
+    be reached or its folder not be made, and `UnreadableError` for one that is torn or of a newer
+    format.
     """
 
     def __init__(self, layout: Layout, settings: Settings) -> None:
@@ -53,7 +62,7 @@ class Workspace:
 
     @cached_property
     def registry(self) -> "AgentRegistry":
-        """The agent registry, ``configs/agents/agent-registry.json``."""
+        """The agent registry, ``configs/agents/agent-registry.json``; read at each call."""
         from holdfast.registry import AgentRegistry
 
         layout = self.layout
@@ -67,7 +76,7 @@ class Workspace:
 
     @cached_property
     def servers(self) -> "ServerRegistry":
-        """The server registry, ``configs/mcp/mcp-registry.json``."""
+        """The server registry, ``configs/mcp/mcp-registry.json``; read at each call."""
         from holdfast.registry import ServerRegistry
 
         layout = self.layout
@@ -80,7 +89,7 @@ class Workspace:
 
     @cached_property
     def workflows(self) -> "Workflows":
-        """The runs of this workspace's workflows."""
+        """The runs of this workspace's workflows, at the engine and durability of its settings."""
         from holdfast.workflows import Workflows
 
         store = self.settings.workflows
@@ -100,6 +109,9 @@ class Workspace:
         database, both is one transaction: the message is gone exactly when the run is there. Else
         it is acknowledged once the run is there. The run's id is ``<workflow>-<message id>`` unless
         given, so that a message that comes again finds the run it has.
+
+        Raises `ConflictError` when the message went to another taker meanwhile; where both is one
+        transaction there is then no run.
         """
         from holdfast.engines.identity import database_identity
         from holdfast.engines.outbox import open_outbox
@@ -130,8 +142,10 @@ class Workspace:
         return read_declaration(path, self.layout.root, self.command_of_agent, self._file_of_server)
 
     def queue(self, name: str, **options: Any) -> "Queue":
-        """The durable queue `name`; `options` are those of `holdfast.Queue`.
+        """The durable queue `name`, made if missing; `options` are those of `holdfast.Queue`.
 
+        Its engine and durability are those of the settings. Asked for again, it is the same object,
+        and `options` of the first call hold.
         ``<topic>@<subscription>`` names a subscription, which has to be there (`NotFoundError`).
         """
         from holdfast.queues import Queue
@@ -193,14 +207,17 @@ class Workspace:
 
     @cached_property
     def events(self) -> "EventLog":
-        """The event log of this workspace."""
+        """The event log of this workspace, at the engine and durability of its settings."""
         from holdfast.events import EventLog
 
         store = self.settings.events
         return EventLog(store.url, durability=store.durability)
 
     def logger(self, component: str) -> "Logger":
-        """A logger that writes to ``logs/<component>.log``."""
+        """A logger that writes to ``logs/<component>.log``, from level INFO on.
+
+        Raises `UsageError` for a component that cannot be a file name.
+        """
         from holdfast.logs import get_logger
 
         return get_logger(component, directory=self.layout.logs)
@@ -243,7 +260,8 @@ class Workspace:
         """Take a snapshot of the workspace and the home's settings; makes a vault if need be.
 
         It goes to the first destination of snapshots. `options` are those of
-        `holdfast.vault.Vault.snapshot`.
+        `holdfast.vault.Vault.snapshot`. What could not be read is in the report's `problems`; see
+        its `healthy`. Raises `StorageError` when the folder cannot be written.
         """
         from holdfast.vault import Vault
 
@@ -308,14 +326,17 @@ class Workspace:
 
     @cached_property
     def history(self) -> "History":
-        """The git history of this workspace, in whichever repository holds it."""
+        """The git history of this workspace, in whichever repository holds it.
+
+        Its methods raise `MissingError` without git, `NotFoundError` without a repository.
+        """
         from holdfast.history import History
 
         return History(self.layout.root, quarantine=self.quarantine)
 
     @cached_property
     def quarantine(self) -> "Quarantine":
-        """What was moved aside instead of being deleted."""
+        """What was moved aside instead of being deleted, to be listed, restored or emptied."""
         from holdfast.durable.quarantine import Quarantine
 
         return Quarantine(self.layout.quarantine)
@@ -407,7 +428,10 @@ def open_workspace(path: Path | str | None = None, settings: Sequence[str] = ())
 
 
 def get_registry(path: Path | str | None = None) -> "AgentRegistry":
-    """The agent registry of the workspace that `open_workspace` would open."""
+    """The agent registry of the workspace that `open_workspace` would open.
+
+    Raises `NotFoundError` when there is none, `UnreadableError` when its settings cannot be read.
+    """
     return _workspace_at(path).registry
 
 

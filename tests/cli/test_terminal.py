@@ -77,13 +77,6 @@ def test_init_adopt_and_status_speak_json(holdfast: Runner, tmp_path: Path) -> N
     assert {store["name"] for store in status["stores"]} >= {"agents", "queues", "backups"}
 
 
-def test_completion_in_a_shell(holdfast: Runner) -> None:
-    script = holdfast("completion", "bash").stdout
-    assert "_HOLDFAST_COMPLETE=bash_complete" in script
-    typed = {"_HOLDFAST_COMPLETE": "bash_complete", "COMP_WORDS": "holdfast age", "COMP_CWORD": "1"}
-    assert holdfast(env=typed).stdout.splitlines() == ["plain,agents"]
-
-
 def test_sizes_as_people_read_them() -> None:
     assert [readable_size(n) for n in (0, 999, 1000, 1_500_000, 2e9, 5e12)] == [
         "0 B",

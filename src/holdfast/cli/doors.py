@@ -1,4 +1,4 @@
-"""The seed's own scripts in a workspace: ``verify-mcp-setup.py`` and ``initialize.py``.
+"""A workspace's own scripts: ``verify-mcp-setup.py`` and ``initialize.py``.
 
 Each is a few lines in the workspace that end with the exit status returned here.
 """

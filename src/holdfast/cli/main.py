@@ -1,5 +1,6 @@
 """The entry of the ``holdfast`` command: the table of nouns, and what errors end with."""
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -39,7 +40,7 @@ COMMANDS = {
     "usage": ("holdfast.cli.usage", "What takes the space: folders, kinds, ages, large files."),
     "quarantine": ("holdfast.cli.quarantine", "What was moved aside: list, restore, empty."),
     "config": ("holdfast.cli.config", "The settings: show, get, set, validate."),
-    "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh or fish."),
+    "completion": ("holdfast.cli.completion", "Complete commands in bash, zsh, fish, PowerShell."),
 }
 
 
@@ -87,6 +88,8 @@ def main() -> None:
     from holdfast.cli.terminal import report
 
     _speak_utf8()
+    if os.environ.get("_HOLDFAST_COMPLETE", "").startswith("powershell"):
+        import_module("holdfast.cli.completion")  # which click does not know by itself
     try:
         status = holdfast.main(prog_name="holdfast", standalone_mode=False)
     except BaseException as error:

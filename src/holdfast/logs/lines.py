@@ -1,4 +1,4 @@
-"""The line: the seed's keys in the seed's order, then whatever else was given.
+"""The line: the five keys that every one has, in their order, then whatever else was given.
 
 ``timestamp`` is UTC with six digits of a second and ``Z`` (readers also take none to nine digits,
 or another offset), ``component``, ``level``, ``message``, ``task_id`` (null outside of a task),

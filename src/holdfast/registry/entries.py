@@ -92,7 +92,7 @@ def build(agent_id: str, group: str, entry: Mapping[str, Any]) -> Agent:
 def new_entry(
     *, name: str, path: str, status: str, description: str | None, further: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """An entry as it is written, its keys in the seed's order. Raises `UsageError`."""
+    """An entry as it is written, its known keys first. Raises `UsageError`."""
     entry: dict[str, Any] = {"name": name, "path": path, "status": status}
     if description is not None:
         entry["description"] = description

@@ -46,6 +46,7 @@ Groups = dict[str, dict[str, dict[str, Any]]]
 Result = TypeVar("Result")
 
 GROUPS = ("production", "staging", "development")
+"""The groups that a new registry has; further ones are made when an entry names them."""
 
 _NEWEST_FORMAT = 1
 _LOCK_TIMEOUT = 30.0  # seconds; a change takes milliseconds, so this is many writers' patience

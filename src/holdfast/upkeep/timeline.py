@@ -1,6 +1,6 @@
 """What belongs to one task, from every store, in order of time: run, steps, messages, events, logs.
 
-What is no log line is shown as one: the seed's keys, the store's name as component.
+What is no log line is shown as one: a line's keys, the store's name as component.
 """
 
 import heapq

@@ -27,6 +27,7 @@ class Outcome:
 
     @property
     def healthy(self) -> bool:
+        """Whether it was backed up there, and the proof found no damage."""
         return self.report is not None and self.report.healthy
 
     def as_dict(self) -> dict[str, Any]:

@@ -83,6 +83,7 @@ class SnapshotReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether everything was read, and the sample came back."""
         return not self.snapshot.problems and not self.findings
 
 
@@ -97,6 +98,7 @@ class VerifyReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether no damage was found."""
         return not self.findings
 
 
@@ -121,6 +123,7 @@ class DrillReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether no damage was found."""
         return not self.findings
 
 
@@ -159,6 +162,7 @@ class RestoreReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether all of it came back."""
         return not self.problems
 
 
@@ -204,6 +208,7 @@ class RepairReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether no damage was found."""
         return not self.findings
 
 
@@ -217,6 +222,7 @@ class SyncReport(msgspec.Struct, rename="camel", frozen=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether no damage was found."""
         return not self.findings
 
 
@@ -238,6 +244,7 @@ class ArchiveReport(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether everything was read, and the proof found no damage."""
         return not self.problems and not self.findings
 
 
@@ -260,6 +267,7 @@ class CopyReport(msgspec.Struct, rename="camel", frozen=True, kw_only=True):
 
     @property
     def healthy(self) -> bool:
+        """Whether everything was read, and the proof found no damage."""
         return not self.problems and not self.findings
 
 

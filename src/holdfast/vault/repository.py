@@ -76,6 +76,7 @@ class Access:
 
     @property
     def encrypts(self) -> bool:
+        """Whether a new vault would be encrypted: for recipients, or by a passphrase."""
         return bool(self.recipients) or self.passphrase
 
 

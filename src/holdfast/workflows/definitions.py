@@ -103,6 +103,7 @@ class AsyncStep(Step[Parameters, Result]):
 
     @cached_property
     def decoder(self) -> codec.Decode:
+        """Reads a kept result back as the coroutine's return annotation says."""
         return codec.result_decoder(self.function)
 
 

@@ -42,7 +42,7 @@ class Creation:
 
 
 def create(root: Path, *, home: Path | None = None, examples: bool = False) -> Creation:
-    """Make a workspace at `root`, or complete one: all folders, registries, doors of the seed.
+    """Make a workspace at `root`, or complete one: all folders, registries and scripts.
 
     `home` is the person's home around it; by default the real one if `root` lies in it, else the
     parent of `root`. With `examples` the example agents and servers are added.
