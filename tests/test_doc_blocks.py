@@ -68,5 +68,5 @@ def _fits(document: object, schema: dict[str, object]) -> bool:
 
 
 def test_other_languages_are_those_that_nobody_runs_here() -> None:
-    known = {"sh", "python", "json", "powershell", "console"}
+    known = {"sh", "python", "json", "powershell", "bat", "console"}
     assert {block.language for block in blocks()} <= known

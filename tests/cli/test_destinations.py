@@ -17,7 +17,7 @@ from tests.conftest import Runner
 @pytest.fixture(autouse=True)
 def _own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The person's own key is not found."""
-    for name in ("HOME", "XDG_CONFIG_HOME", "APPDATA", "LOCALAPPDATA", "USERPROFILE"):
+    for name in ("HOME", "XDG_CONFIG_HOME", "WIN_PD_OVERRIDE_LOCAL_APPDATA", "USERPROFILE"):
         monkeypatch.setenv(name, str(tmp_path / "person"))
     for name in ("HOLDFAST_IDENTITY", "HOLDFAST_PASSPHRASE"):
         monkeypatch.delenv(name, raising=False)

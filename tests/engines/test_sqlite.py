@@ -100,7 +100,7 @@ def test_a_lost_database_is_not_made_anew_over_its_log(tmp_path: Path) -> None:
 
 
 def test_a_folder_or_a_file_in_the_way(tmp_path: Path) -> None:
-    with pytest.raises(StorageError):
+    with pytest.raises(StorageError, match="a folder is where"):
         opened(tmp_path, FIRST)
     (tmp_path / "file").write_bytes(b"x")
     with pytest.raises(StorageError):

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from holdfast.facade import Workspace, open_workspace
 from holdfast.workspace.creation import create
 from tests.conftest import SOURCE, Runner
+from tests.windows import posix_shell
 
 Hook = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -82,5 +82,6 @@ def hook(workspace: Workspace, holdfast: Runner) -> Hook:
 
 def shell(command: str, cwd: Path) -> None:
     """Run `command` in a real shell, as the Bash tool does."""
-    program = ["sh", "-c", command] if sys.platform != "win32" else ["bash", "-c", command]
-    subprocess.run(program, cwd=cwd, check=True, capture_output=True, timeout=60)
+    program = posix_shell()
+    assert program is not None
+    subprocess.run([program, "-c", command], cwd=cwd, check=True, capture_output=True, timeout=60)

@@ -16,8 +16,11 @@ from holdfast.upkeep.undo import list_points, undo
 from holdfast.upkeep.undo_parts import Choice
 from tests.conftest import Runner
 from tests.guard.conftest import Hook, shell
+from tests.windows import WINE, posix_shell
 
-POSIX_SHELL = pytest.mark.skipif(sys.platform == "win32" and not shutil.which("bash"), reason="sh")
+POSIX_SHELL = pytest.mark.skipif(
+    WINE or posix_shell() is None, reason="Git for Windows's sh is not here, or Wine: it hangs"
+)
 MATCHED = "Bash|PowerShell|Write|Edit|MultiEdit|NotebookEdit"
 
 

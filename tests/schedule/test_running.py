@@ -203,8 +203,13 @@ def test_what_was_interrupted_runs_again(scheduled: Chosen, run_python: Runner, 
     assert run_due(workspace).runs == []
 
 
-def test_a_line_with_nothing_to_work_on_is_no_failure(scheduled: Chosen, holdfast: Runner) -> None:
+def test_a_line_with_nothing_to_work_on_is_no_failure(
+    scheduled: Chosen, holdfast: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
     require_program("git")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Ann")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ann@example.org")
     workspace = scheduled()
     root = workspace.layout.root
     for name, hint in (("history", "holdfast history init"), ("drill", "holdfast backup create")):

@@ -24,7 +24,7 @@ def test_a_service_gets_its_secrets_and_its_log_does_not(
     workspace: Workspace, declare: Declare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOLDFAST_KEYRING", "file")
-    for name in ("XDG_CONFIG_HOME", "LOCALAPPDATA", "HOME"):
+    for name in ("XDG_CONFIG_HOME", "WIN_PD_OVERRIDE_LOCAL_APPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "me"))
     workspace.secrets.put("STORED", VALUE)
     shared = {"THING": "${secret:STORED}"}

@@ -92,8 +92,8 @@ def _refuse_fragment(path: Path) -> None:
     write-ahead log away from under them. What is no database SQLite tells by itself.
     """
     status = long_path(path).stat()
-    if not stat.S_ISREG(status.st_mode):
-        return  # a folder, for one: its size means nothing
+    if stat.S_ISDIR(status.st_mode):
+        raise StorageError("a folder is where the database should be", path=path)
     size = status.st_size
     if size == 0:
         raise UnreadableError("the database is empty: 0 bytes", path=path, hint=_RESTORE)

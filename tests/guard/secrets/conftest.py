@@ -13,7 +13,7 @@ from tests.conftest import require_program
 def _own_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the keyring nor the configuration of whoever runs the tests is touched."""
     monkeypatch.setenv("HOLDFAST_KEYRING", "file")
-    for name in ("XDG_CONFIG_HOME", "LOCALAPPDATA", "HOME"):
+    for name in ("XDG_CONFIG_HOME", "WIN_PD_OVERRIDE_LOCAL_APPDATA", "HOME"):
         monkeypatch.setenv(name, str(tmp_path / "me"))
 
 

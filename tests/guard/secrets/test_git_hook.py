@@ -11,6 +11,7 @@ from holdfast.facade import Workspace
 from tests.conftest import SOURCE, Runner
 from tests.guard.secrets.conftest import Git
 from tests.guard.secrets.test_scan import GITHUB
+from tests.windows import WINE
 
 FORMER = "#!/bin/sh\necho former ran\ntest ! -e stop\n"
 
@@ -20,6 +21,21 @@ def _source_on_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(SOURCE))
 
 
+def test_a_commit_with_a_secret_is_refused(
+    workspace: Workspace, holdfast: Runner, git: Git
+) -> None:
+    assert holdfast("guard", "install", "--git", cwd=git.root).returncode == 0
+    (git.root / "leak.txt").write_text(f"{GITHUB}\n", encoding="utf-8")
+    git("add", "leak.txt")
+    refused = git("commit", "-m", "leak", check=False)
+    assert refused.returncode != 0
+    assert "leak.txt:1: GitHub token" in refused.stdout + refused.stderr
+    (git.root / "leak.txt").write_text("nothing\n", encoding="utf-8")
+    git("add", "leak.txt")
+    git("commit", "-m", "fine")
+
+
+@pytest.mark.skipif(WINE, reason="Wine: Git's sh hangs when it starts another program")
 def test_a_commit_with_a_secret_is_refused_and_the_former_hook_runs_first(
     workspace: Workspace, holdfast: Runner, git: Git
 ) -> None:

@@ -105,7 +105,7 @@ def _script(layout: Layout) -> bytes:
     lines = [
         "#!/bin/sh",
         _MARK.decode(),
-        f'first="$(dirname "$0")/{_BEFORE}"',
+        f'first="${{0%/*}}/{_BEFORE}"',
         'if [ -x "$first" ]; then "$first" "$@" || exit $?; fi',
         f"exec {shlex.quote(python)} -P -m holdfast secrets scan --staged -w {shlex.quote(root)}",
         "",
