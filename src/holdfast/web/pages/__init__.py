@@ -4,13 +4,23 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from holdfast.web.pages import errands, overview, workflows
+from holdfast.web.pages import (
+    agents,
+    backups,
+    errands,
+    overview,
+    points,
+    servers,
+    snapshots,
+    workflows,
+)
 
-_MODULES = (overview, workflows)
+_MODULES = (overview, workflows, agents, servers, backups)
+_FURTHER = (snapshots, points, errands)  # pages lead to them
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
 
 def all_routes() -> Sequence[Route]:
     """What all pages show and do, and the errands they start."""
-    return [route for module in (*_MODULES, errands) for route in module.routes()]
+    return [route for module in (*_MODULES, *_FURTHER) for route in module.routes()]
