@@ -36,6 +36,9 @@ _LISTED = 40  # paths of a plan that people are shown
 @click.argument("snapshot", metavar="S")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
 @click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@click.option(
+    "--home", type=click.Path(path_type=Path), help="Another folder than the home for ~/ paths."
+)
 @click.option("--agent", metavar="ID", help="One agent: its files and its registry entry.")
 @click.option("--server", metavar="NAME", help="One MCP server: its files and its entry.")
 @click.option(
@@ -51,6 +54,7 @@ def restore(
     snapshot: str,
     paths: tuple[str, ...],
     to: Path | None,
+    home: Path | None,
     agent: str | None,
     server: str | None,
     store: str | None,
@@ -80,7 +84,7 @@ def restore(
         vault, identity = _choose(terminal, workspace, snapshot, at, stack)
         if agent is None and server is None and store is None:
             asked = {"dry_run": dry_run, "yes": yes}
-            return _restore(terminal, workspace, vault, identity, paths, to, **asked)
+            return _restore(terminal, workspace, vault, identity, paths, to, home, **asked)
         source = Source(vault, identity)
         if store is not None:
             return restore_store(terminal, workspace, source, store, dry_run=dry_run, yes=yes)
@@ -110,6 +114,7 @@ def _restore(
     identity: str,
     paths: tuple[str, ...],
     to: Path | None,
+    home: Path | None,
     *,
     dry_run: bool,
     yes: bool,
@@ -118,7 +123,7 @@ def _restore(
     from holdfast.recovery.paths import restore_paths
 
     if dry_run:
-        plan = restore_paths(workspace, vault, identity, paths, to=to, dry_run=True)
+        plan = restore_paths(workspace, vault, identity, paths, to=to, home=home, dry_run=True)
         terminal.emit(_document(plan), lambda: plan_text(plan))
         return 0 if plan.healthy else 1
     bar = Bar("Restore", terminal)
@@ -129,7 +134,14 @@ def _restore(
             stack.enter_context(bar)
 
         report = restore_paths(
-            workspace, vault, identity, paths, to=to, consent=ask, progress=bar.update
+            workspace,
+            vault,
+            identity,
+            paths,
+            to=to,
+            home=home,
+            consent=ask,
+            progress=bar.update,
         )
     for problem in report.problems:
         terminal.note(f"not restored: {problem.path}: {problem.reason}")

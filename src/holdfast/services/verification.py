@@ -7,6 +7,7 @@ every entry is looked at for what would keep it from working. `verify_servers` t
 import json
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from holdfast.registry.clients.rendering import rendered, why_not
 from holdfast.registry.clients.syncing import vanished
 from holdfast.registry.server_entries import CLIENTS, SERVERS
 from holdfast.services.handshake import TIMEOUT, Health, check_servers
+from holdfast.services.last_verified import remember_verified
 from holdfast.services.server_diagnostics import diagnose
 from holdfast.workspace.layout import Layout
 
@@ -58,7 +60,7 @@ def verify_servers(
 
     A client's server counts beside the registry's where it has other settings. Files that cannot
     be read are left out: `verify_server_settings` tells of them. Raises `NotFoundError` for a name
-    that nobody knows.
+    that nobody knows. How each did is remembered for `last_verified`.
     """
     layout = workspace.layout
     servers = _servers_to_check(workspace)
@@ -70,7 +72,10 @@ def verify_servers(
             raise NotFoundError(f"no server is called {unknown[0]!r}", hint=hint)
         servers = {label: each for label, each in servers.items() if label.split(" ")[0] in names}
     environment = server_environment(layout)
-    return check_servers(servers, root=layout.root, environment=environment, timeout=timeout)
+    results = check_servers(servers, root=layout.root, environment=environment, timeout=timeout)
+    with suppress(HoldfastError):  # a full disk must not hide what was found
+        remember_verified(layout, results, all_of_them=not names)
+    return results
 
 
 def server_environment(layout: Layout) -> dict[str, str]:

@@ -35,6 +35,7 @@ from holdfast.vault.retention import Retention
 from holdfast.vault.snapshots import Snapshot, list_snapshots, resolve
 
 if TYPE_CHECKING:
+    from holdfast.vault.browsing import Held, HeldFile
     from holdfast.vault.drill import Look
 
 
@@ -155,6 +156,25 @@ class Vault:
         """The header and all entries of a snapshot."""
         snapshot = Snapshot(self._repository, self.resolve(ref))
         return snapshot.header, list(snapshot.entries())
+
+    def folder(self, ref: str, path: str = "") -> "tuple[Header, list[Held]]":
+        """The header of a snapshot, and what is directly in a folder of it, folders first.
+
+        `path` is as for `restore`; empty means the workspace, ``~`` the home. Raises
+        `NotFoundError`, and `UsageError` when it is no folder there.
+        """
+        from holdfast.vault.browsing import list_folder
+
+        return list_folder(self._repository, self.resolve(ref), path)
+
+    def beginning(self, ref: str, path: str, limit: int) -> "HeldFile":
+        """A file of a snapshot with the first `limit` bytes of its content, or a few more.
+
+        Raises `NotFoundError`, `UsageError` when it is no file, `CorruptError`, `LockedError`.
+        """
+        from holdfast.vault.browsing import read_beginning
+
+        return read_beginning(self._repository, self.resolve(ref), path, limit)
 
     def verify(
         self,

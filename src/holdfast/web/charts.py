@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 1000, 100
 """The units of every drawing; it is stretched to the room it gets."""
 
 _GAP = 0.25  # of a bar's room
+_LARGEST_DOT, _SMALLEST_DOT = 22, 5  # units, half across
 _THINNEST = 3  # units; what lasted no time is seen all the same
 
 
@@ -26,6 +27,13 @@ class Span(NamedTuple):
 
     x: float
     width: float
+
+
+class Dot(NamedTuple):
+    """A dot on a line of `WIDTH` units, and how large it is."""
+
+    x: float
+    radius: float
 
 
 def bars(values: Sequence[float]) -> list[Bar]:
@@ -56,6 +64,22 @@ def span_of(began: datetime, seconds: float, start: datetime, whole: float) -> S
     scale = WIDTH / max(whole, 1e-6)
     x = min(max(0.0, (began - start).total_seconds() * scale), WIDTH - _THINNEST)
     return Span(round(x, 1), round(min(max(seconds * scale, _THINNEST), WIDTH - x), 1))
+
+
+def dots(moments: Sequence[datetime], sizes: Sequence[float]) -> list[Dot]:
+    """A dot for each moment on a line from the first to the last, its area as its size."""
+    if not moments:
+        return []
+    first, largest = min(moments), max(sizes) or 1
+    whole = max((max(moments) - first).total_seconds(), 1)
+    room = WIDTH - 2 * _LARGEST_DOT
+    return [
+        Dot(
+            round(_LARGEST_DOT + (moment - first).total_seconds() / whole * room, 1),
+            round(max(_LARGEST_DOT * (size / largest) ** 0.5, _SMALLEST_DOT), 1),
+        )
+        for moment, size in zip(moments, sizes, strict=True)
+    ]
 
 
 def _rounded(x: float, y: float, width: float, height: float, value: float) -> Bar:

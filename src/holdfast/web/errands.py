@@ -65,7 +65,8 @@ class Errands:
         with self._lock:
             self._number += 1
             errand = Errand(self._number, line)
-            process = self._spawn([*line, *self._settings])
+            end = line.index("--") if "--" in line else len(line)
+            process = self._spawn([*line[:end], *self._settings, *line[end:]])
             thread = threading.Thread(target=self._follow, args=(errand, process), daemon=True)
             self._working[errand.id] = (process, thread)
             self._errands[errand.id] = errand

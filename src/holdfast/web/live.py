@@ -74,6 +74,7 @@ def places_of(workspace: Workspace, stores: list[str]) -> Places:
         "backups": layout.backups,
         "quarantine": layout.quarantine,
         "points": layout.points,
+        "services": layout.state / "services",
         "schedule": layout.schedule,
         "settings": layout.settings,
     }

@@ -15,12 +15,14 @@ from starlette.routing import Route
 
 from holdfast.errors import RefusedError, UsageError
 from holdfast.facade import Workspace
-from holdfast.web.errands import Errands
-from holdfast.web.rendering import render
+from holdfast.web.errands import Errand, Errands
+from holdfast.web.rendering import link, render
 from holdfast.web.sampling import Samples
 
 _LARGEST_FORM = 1_000_000  # bytes
 _MOST_FIELDS = 1_000
+_PATIENCE = 8.0  # seconds that a small errand is waited for
+_LINES_TOLD = 3
 
 
 class Page(NamedTuple):
@@ -69,6 +71,13 @@ class Asked:
             raise UsageError(
                 f"{name} is no time: {text!r}", hint="for example 2026-11-25T18:30"
             ) from error
+
+
+def after(asked: Asked, errand: Errand, to: str) -> Done:
+    """Where to go after an errand: `to`, with its last words, if it succeeds soon; else to it."""
+    if not asked.errands.wait(errand, _PATIENCE) or errand.state != "succeeded":
+        return Done(link("/errands", errand.id))
+    return Done(to, "; ".join(list(errand.said)[-_LINES_TOLD:]) or "Done")
 
 
 View = Callable[[Workspace, Asked], dict[str, Any]]

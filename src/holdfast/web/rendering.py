@@ -98,7 +98,7 @@ def templates() -> Environment:
     return made
 
 
-def link(path: str, *parts: object, **query: object) -> Markup:
+def link(path: str, /, *parts: object, **query: object) -> Markup:
     """A path below `path`, its parts and the query quoted; a query without value is left out."""
     address = "/".join([path.rstrip("/"), *(quote(str(part), safe="") for part in parts)]) or "/"
     asked = {key: str(value) for key, value in query.items() if value not in (None, "")}

@@ -4,13 +4,27 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from holdfast.web.pages import disk, errands, events, logs, overview, queues, workflows
+from holdfast.web.pages import (
+    agents,
+    backups,
+    disk,
+    errands,
+    events,
+    logs,
+    overview,
+    points,
+    queues,
+    servers,
+    snapshots,
+    workflows,
+)
 
-_MODULES = (overview, workflows, queues, events, logs, disk)
+_MODULES = (overview, workflows, queues, events, agents, servers, backups, logs, disk)
+_FURTHER = (snapshots, points, errands)  # pages lead to them
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
 
 def all_routes() -> Sequence[Route]:
     """What all pages show and do, and the errands they start."""
-    return [route for module in (*_MODULES, errands) for route in module.routes()]
+    return [route for module in (*_MODULES, *_FURTHER) for route in module.routes()]
