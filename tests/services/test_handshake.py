@@ -165,6 +165,7 @@ def test_answers_that_the_protocol_does_not_know(tmp_path: Path) -> None:
         tmp_path,
         {
             "asks": python(OLD.format(discover=asking.strip())),
+            "echo": python("import sys\nfor line in sys.stdin: print(line, end='', flush=True)"),
             "later": python(OLD.format(discover=later.strip())),
             "shapeless": python(OLD.format(discover="result = {}").replace('"name": "t", ', "")),
         },
@@ -172,6 +173,7 @@ def test_answers_that_the_protocol_does_not_know(tmp_path: Path) -> None:
     )
     assert found["asks"].healthy, found["asks"]
     assert "to server/discover it answered: no" in str(found["later"].problem)
+    assert "it only repeats" in str(found["echo"].problem)
     assert "its answer to tools/list is none" in str(found["shapeless"].problem)
 
 

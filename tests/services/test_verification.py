@@ -196,3 +196,21 @@ def test_each_name_is_checked_once(layout: Layout) -> None:
     (layout.root / ".mcp.json").write_text(json.dumps({"mcpServers": {"b": other}}), "utf-8")
     names = [each.name for each in verify_servers(workspace)]
     assert names == ["a", "b", "b (user)"]
+
+
+def test_a_server_gets_the_secrets_of_the_shared_environment(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what it says of them is not repeated."""
+    monkeypatch.setenv("HOLDFAST_KEYRING", "file")
+    workspace = open_workspace(layout.root)
+    workspace.secrets.put("LEDGER", "bees-and-wasps-77")
+    layout.environment.write_text('{"LEDGER": "${secret:LEDGER}", "GONE": "${secret:GONE}"}')
+    code = "import os, sys; sys.exit(f'got {os.environ[\"WHO\"]}')"
+    for name, variable in (("here", "LEDGER"), ("gone", "GONE")):
+        workspace.servers.add(
+            name, command=sys.executable, args=["-c", code], env={"WHO": f"${{{variable}}}"}
+        )
+    found = {each.name: each for each in verify_servers(workspace)}
+    assert found["here"].stderr == "got ••••"
+    assert "missing environment variables: GONE" in str(found["gone"].problem)

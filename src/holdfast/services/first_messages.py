@@ -150,6 +150,8 @@ class _Talk:
         question: dict[str, Any] = {"jsonrpc": "2.0", "id": self._asked, "method": method}
         await self._process.send({**question, "params": given} if given else question)
         async for message in self.messages:
+            if message.get("method") == method:
+                raise RefusedError("it only repeats what it is told: this is no MCP server")
             if "method" in message:
                 await self._answer(message)
             elif message.get("id") == self._asked:

@@ -52,10 +52,15 @@ def check_servers(
     *,
     root: Path,
     environment: Mapping[str, str] | None = None,
+    hidden: Sequence[str] = (),
     timeout: float = TIMEOUT,
 ) -> list[Health]:
-    """Start and ask every server (settings by name) at the same time; each has ended on return."""
-    return asyncio.run(_check_all(servers, root, environment or os.environ, timeout))
+    """Start and ask every server (settings by name) at the same time; each has ended on return.
+
+    The texts `hidden`, secrets of the environment, are in nothing that is told.
+    """
+    found = asyncio.run(_check_all(servers, root, environment or os.environ, timeout))
+    return [_without(hidden, each) for each in found]
 
 
 async def _check_all(
@@ -232,6 +237,20 @@ class _Check:
     def _failed(self, problem: str, hint: str | None, stderr: str = "") -> Health:
         seconds = round(time.monotonic() - self._began, 3)
         return Health(self.name, False, seconds, problem=problem, hint=hint, stderr=stderr)
+
+
+def _without(hidden: Sequence[str], health: Health) -> Health:
+    def scrubbed(text: str) -> str:
+        for secret in filter(None, hidden):
+            text = text.replace(secret, "••••")
+        return text
+
+    return msgspec.structs.replace(
+        health,
+        problem=health.problem and scrubbed(health.problem),
+        stderr=scrubbed(health.stderr),
+        notes=[scrubbed(note) for note in health.notes],
+    )
 
 
 def healthy(results: Sequence[Health]) -> bool:

@@ -20,6 +20,7 @@ from holdfast.registry.clients.blocks import ServerBlock, blocks_of, fixed_block
 from holdfast.registry.clients.rendering import rendered, why_not
 from holdfast.registry.clients.syncing import vanished
 from holdfast.registry.server_entries import CLIENTS, SERVERS
+from holdfast.services.environment import refers_to_secret, resolve
 from holdfast.services.handshake import TIMEOUT, Health, check_servers
 from holdfast.services.last_verified import remember_verified
 from holdfast.services.server_diagnostics import diagnose
@@ -71,11 +72,27 @@ def verify_servers(
             hint = f"list them with: {SERVERS.command} list"
             raise NotFoundError(f"no server is called {unknown[0]!r}", hint=hint)
         servers = {label: each for label, each in servers.items() if label.split(" ")[0] in names}
-    environment = server_environment(layout)
-    results = check_servers(servers, root=layout.root, environment=environment, timeout=timeout)
+    environment, hidden = _environment_with_secrets(workspace)
+    results = check_servers(
+        servers, root=layout.root, environment=environment, hidden=hidden, timeout=timeout
+    )
     with suppress(HoldfastError):  # a full disk must not hide what was found
         remember_verified(layout, results, all_of_them=not names)
     return results
+
+
+def _environment_with_secrets(workspace: Workspace) -> tuple[dict[str, str], list[str]]:
+    """`server_environment` with its secrets, and their values. One that is not here is missing."""
+    environment, hidden = server_environment(workspace.layout), []
+    for name, text in list(environment.items()):
+        if name in os.environ or not refers_to_secret(text, ()):
+            continue
+        try:
+            environment[name] = resolve(text, environment, workspace.secrets.get, name)
+            hidden.append(environment[name])
+        except HoldfastError:
+            del environment[name]
+    return environment, hidden
 
 
 def server_environment(layout: Layout) -> dict[str, str]:

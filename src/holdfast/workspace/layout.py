@@ -139,7 +139,11 @@ def find_layout(start: Path | None = None) -> Layout:
     named = start or os.environ.get(ENVIRONMENT_VARIABLE)
     if named:
         return read_layout(Path(named))
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except FileNotFoundError as error:
+        hint = "change to a folder that is there, or name the workspace: -w DIR"
+        raise NotFoundError("the folder you are in was removed", hint=hint) from error
     for folder in (here, *here.parents):
         if marker_of(folder).is_file():
             return read_layout(folder)

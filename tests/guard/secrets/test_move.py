@@ -47,6 +47,28 @@ def test_a_clients_file_keeps_its_form_and_every_other_byte(workspace: Workspace
     assert workspace.secrets.get("AUTHORIZATION") == values[2]
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "../.claude.json",
+        ".mcp.json",
+        "../.mcp.json",
+        "configs/mcp/mcp-registry.json",
+        "configs/mcp/claude-code-updated.json",
+    ],
+)
+def test_every_file_of_servers_gets_a_reference(workspace: Workspace, place: str) -> None:
+    """By whatever spelling of its path."""
+    entry = {"ledger": {"command": "x", "env": {"GITHUB_TOKEN": GITHUB}}}
+    root = {"mcpRegistry": {"production": entry}} if "registry" in place else {"mcpServers": entry}
+    path = workspace.layout.root / place
+    path.write_text(json.dumps(root, indent=2), encoding="utf-8")
+    before = path.read_text(encoding="utf-8")
+    move(workspace, path)
+    assert path.read_text(encoding="utf-8") == before.replace(GITHUB, "${GITHUB_TOKEN}")
+    assert workspace.secrets.get("GITHUB_TOKEN") == GITHUB
+
+
 def test_services_get_a_secret_of_the_shared_environment(workspace: Workspace) -> None:
     from holdfast.services.environment import environment_for, secret_values
 

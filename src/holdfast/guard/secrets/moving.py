@@ -5,6 +5,7 @@ it is in the file, in the store, or in both.
 """
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def move(
     Raises `UsageError` when it is not clear which, `RefusedError` for a file whose program expands
     no references, `ConflictError` when the name is taken by another value, `StorageError`.
     """
-    path = path.absolute()
+    path = Path(os.path.normpath(path.absolute()))
     form = reference or _form(workspace.layout, path)
     spots = spots_in(read_bytes(path), path, line)
     if len({spot.value for spot in spots}) > 1 and not everything:
@@ -96,7 +97,8 @@ def _form(layout: Layout, path: Path) -> str:
     claude = claude_places(layout.home)
     if path == layout.environment:
         return "${secret:{name}}"
-    expanding = (claude.user_config, layout.server_registry, layout.agent_registry)
+    generated = layout.server_registry.with_name("claude-code-updated.json")
+    expanding = (claude.user_config, generated, layout.server_registry, layout.agent_registry)
     if path in expanding or path.name == ".mcp.json" or is_env_file(path.name):
         return "${{name}}"
     if path in claude.desktop_configs():
