@@ -61,6 +61,14 @@ def check_mcp(stage: Stage) -> None:
         assert "holdfast" in json.loads(path.read_bytes())["mcpServers"], path
 
 
+def check_logs(stage: Stage) -> None:
+    [counted, timed_out] = map(json.loads, stage.said["writing"].splitlines())
+    assert counted["task_id"] == "survey-1:count"
+    assert (counted["field"], counted["bees"]) == ("clover", 3)
+    assert timed_out["message"] in stage.said["searching"]
+    assert "Nobody said that" not in stage.said["transcripts"]
+
+
 def check_migration(stage: Stage) -> None:
     assert "holds 1 queues, 2 messages" in stage.said["migrate"]
     assert "queues.url is sqlite://" in stage.said["migrate"]
@@ -260,6 +268,7 @@ PAGES = [
     Page("docs/howto-events.md", Stage.make_workspace, check_event_program, only=("python",)),
     Page("docs/howto-events.md", Stage.make_workspace, check_event_commands, only=EVENT_COMMANDS),
     Page("docs/howto-git-history.md", a_git_identity, check_history),
+    Page("docs/howto-logs.md", Stage.make_workspace, check_logs),
     Page("docs/howto-mcp.md", Stage.make_workspace, check_mcp),
     Page("docs/howto-migrate.md", nothing, check_migration),
     Page("docs/howto-queues.md", Stage.make_workspace, check_queues, only=("commands",)),
