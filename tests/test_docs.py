@@ -80,10 +80,12 @@ def a_workspace_to_search(stage: Stage) -> None:
 
 
 def check_logs(stage: Stage) -> None:
-    assert stage.said["write"] == "6\n"
-    assert '"task_id":"survey-7:look-1"' in stage.said["search"]
-    assert "Out of jars" in stage.said["jq"]
-    assert "No survey" not in stage.said["jq"]
+    [counted, timed_out] = map(json.loads, stage.said["writing"].splitlines())
+    assert counted["task_id"] == "survey-1:count"
+    assert (counted["field"], counted["bees"]) == ("clover", 3)
+    assert timed_out["message"] in stage.said["searching"]
+    assert "Nobody said that" not in stage.said["transcripts"]
+    assert stage.said["jq"] == '["Request timed out",30]\n'
 
 
 def check_migration(stage: Stage) -> None:

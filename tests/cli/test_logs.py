@@ -36,6 +36,16 @@ def test_a_pipe_gets_the_lines_themselves(holdfast: Runner, logged: Path) -> Non
     assert done.stderr == ""
 
 
+def test_what_has_the_shape_of_a_secret_is_masked(holdfast: Runner, logged: Path) -> None:
+    token = "ghp_" + "a1B2c3D4e5F6" * 3
+    get_logger("agent-bee", directory=logged / "logs").info("Called", nested={"of": [token]})
+    for options in ((), ("--json",)):
+        shown = holdfast("logs", "-w", logged, *options).stdout
+        assert token not in shown
+        assert "•••• (40 characters)" in shown
+        assert "No flowers" in shown
+
+
 def test_json_and_filters(holdfast: Runner, logged: Path) -> None:
     def found(*options: str) -> list[str]:
         done = holdfast("logs", "-w", logged, "--json", *options)

@@ -1,11 +1,13 @@
 """``holdfast logs``: search and follow the workspace's JSON logs."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from holdfast.cli.log_pruning import prune
 from holdfast.cli.terminal import Terminal, command
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from holdfast.logs.reading import Record
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "magenta"}
+_BATCH = 200  # lines that are looked through for secrets at once
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id"))
 
 
@@ -61,12 +64,12 @@ def logs(
     """Search the workspace's logs, oldest line first, rotated and compressed files included.
 
     With --task, what the run, its steps, messages and events have to say stands between the lines.
-    People see columns and colours; a pipe gets the JSON lines as they are. Lines that cannot be
-    read are counted on standard error.
+    People see columns and colours; a pipe gets the JSON lines as they are, but for what has the
+    shape of a secret, which is masked. Lines that cannot be read are counted on standard error.
 
-    With --transcripts, what was said in Claude Code's sessions in the workspace and its home, with
-    what has the shape of a secret masked: --component is user, assistant or prompt (what was typed,
-    from history.jsonl), --task the beginning of a session's id; the newest 500 unless --limit.
+    With --transcripts, what was said in Claude Code's sessions in the workspace and its home:
+    --component is user, assistant or prompt (what was typed, from history.jsonl), --task the
+    beginning of a session's id; the newest 500 unless --limit.
     """
     if transcripts and (follow or level is not None):
         raise UsageError("a transcript has no levels and is not followed", hint="use --component")
@@ -123,7 +126,8 @@ def _show(
     terminal: Terminal, records: "Iterable[Record]", *, empty: str, at_once: bool = False
 ) -> None:
     if terminal.json:
-        terminal.emit([record.data for record in records], "")
+        found = (record for batch in _batches(records, _BATCH) for record in _masked(batch))
+        terminal.emit([record.data for record in found], "")
     elif not _print(records, for_people=terminal.for_people, at_once=at_once):
         terminal.note(empty)
 
@@ -131,15 +135,34 @@ def _show(
 def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> int:
     """Columns for people, else the lines byte for byte; returns how many."""
     stream, printed = sys.stdout.buffer, 0
-    for printed, record in enumerate(records, start=1):  # noqa: B007
-        if for_people:
-            click.echo(_for_people(record))
-        else:
-            stream.write(record.line + b"\n")
-            if at_once:
-                stream.flush()
-    stream.flush()
+    for batch in _batches(records, 1 if at_once else _BATCH):
+        for record in _masked(batch):
+            if for_people:
+                click.echo(_for_people(record))
+            else:
+                stream.write(record.line + b"\n")
+        stream.flush()
+        printed += len(batch)
     return printed
+
+
+def _batches(records: "Iterable[Record]", size: int) -> "Iterator[list[Record]]":
+    rest = iter(records)
+    while batch := list(islice(rest, size)):
+        yield batch
+
+
+def _masked(records: "list[Record]") -> "Iterator[Record]":
+    """The records, those that seem to hold secrets with these masked; they are few."""
+    from holdfast.secrets.masking import masked_values, seems_to_hold_secrets
+
+    sound = not seems_to_hold_secrets(b"\n".join(record.line for record in records))
+    for record in records:
+        if sound or not seems_to_hold_secrets(record.line):
+            yield record
+        else:
+            data = masked_values(record.data)
+            yield record._replace(data=data, line=msgspec.json.encode(data))
 
 
 def _for_people(record: "Record") -> str:

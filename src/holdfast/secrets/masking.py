@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from holdfast.secrets.scanning import candidates_in
 
@@ -31,6 +32,22 @@ def masked_passage(text: str) -> str:
     """`text` of several lines, masked as `masked_lines` does."""
     lines = text.encode("utf-8", "surrogatepass").splitlines(keepends=True)
     return b"".join(masked_lines(lines)).decode("utf-8", "surrogatepass")
+
+
+def masked_values(value: Any) -> Any:
+    """`value`, as JSON has it, with what has the shape of a secret masked in each of its texts."""
+    if isinstance(value, str):
+        return masked_text(value)
+    if isinstance(value, list):
+        return [masked_values(each) for each in value]
+    if isinstance(value, dict):
+        return {masked_text(key): masked_values(each) for key, each in value.items()}
+    return value
+
+
+def seems_to_hold_secrets(content: bytes) -> bool:
+    """Whether anything in `content`, of any number of lines, has the shape of a secret."""
+    return next(candidates_in(content, ""), None) is not None
 
 
 def masked_text(text: str) -> str:
