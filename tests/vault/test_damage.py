@@ -143,6 +143,9 @@ def test_a_flip_in_any_small_file_is_named(tree: Path, vault: Vault) -> None:
         where = {finding.where for finding in vault.verify(full=True).findings}
         assert path.relative_to(vault.path).as_posix() in where
         path.write_bytes(data)
+    (vault.path / ".gitignore").write_bytes(b"\x2b\n")
+    assert [finding.where for finding in vault.verify(full=True).findings] == [".gitignore"]
+    (vault.path / ".gitignore").write_bytes(b"*\n")
     described = vault.path / "vault.json"
     document = json.loads(described.read_text("utf-8"))
     document["id"] = document["id"][::-1]

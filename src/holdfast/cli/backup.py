@@ -77,7 +77,12 @@ def list_(
     if len(sites) > 1:
         columns = {"destination": "At", **columns}
     shown = rows if terminal.json else [_shown_row(row) for row in rows]
-    empty = "No snapshot yet; take one with: holdfast backup create"
+    asked = tag or host or workspace_name
+    empty = (
+        "No backup is like that"
+        if asked
+        else "No snapshot yet; take one with: holdfast backup create"
+    )
     terminal.emit_rows(shown, columns, empty=empty)
     return 1 if damaged else 0
 

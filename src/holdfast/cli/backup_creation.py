@@ -57,7 +57,7 @@ def create(
         return _commit(terminal, workspace)
     with Bar("Backup", terminal) as bar:
         outcomes = workspace.back_up(
-            to, kind=kind, excludes=excludes, tags=tags, everything=everything, progress=bar.update
+            to, kind=kind, excludes=excludes, tags=tags, everything=everything, progress=bar.wanted
         )
     if len(outcomes) == 1 and outcomes[0].error is not None:
         raise outcomes[0].error

@@ -22,10 +22,11 @@ def is_path(named: str) -> bool:
 
 def unpack(
     terminal: Terminal, path: Path, keys: "KeySource", private: Path, stack: ExitStack
-) -> "tuple[Vault, str]":
+) -> "tuple[Vault, str, bool]":
     """A vault of the archive or copy at `path`, for the time of `stack`, and its snapshot.
 
-    What is refused of an archive is told. The vault lies below the folder `private`.
+    What is refused of an archive is told, and then the last is False. The vault lies below the
+    folder `private`.
     """
     from holdfast.vault import Vault
     from holdfast.vault.unpacked import unpacked
@@ -37,4 +38,4 @@ def unpack(
     repository, identity, problems = stack.enter_context(opened)
     for problem in problems:
         terminal.note(f"{problem.path}: {problem.reason}")
-    return Vault(repository), identity
+    return Vault(repository), identity, not problems

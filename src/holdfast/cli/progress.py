@@ -3,17 +3,24 @@
 import sys
 import time
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from holdfast.cli.terminal import Terminal
 from holdfast.workspace.sizes import readable_size
 
+if TYPE_CHECKING:
+    from holdfast.vault import Progress
+
 _EVERY = 0.1  # seconds between two updates of the moving line
 _EVERY_IN_A_PIPE = 10.0
+_SETTLED = 1.0  # seconds after which the rate says something
 
 
 class Bar:
-    """``with Bar("Snapshot", terminal) as bar: work(progress=bar.update)``; silent with --json."""
+    """``with Bar("Snapshot", terminal) as bar: work(progress=bar.update)``; silent with --json.
+
+    Work that takes pains for it is given `wanted` instead: None when nobody would see it.
+    """
 
     def __init__(self, title: str, terminal: Terminal) -> None:
         self._title = title
@@ -41,6 +48,11 @@ class Bar:
         if self._status is not None:
             self._status.stop()
 
+    @property
+    def wanted(self) -> "Progress | None":
+        """`update`, if anybody looks."""
+        return None if self._silent else self.update
+
     def update(self, entries: int, size: int, expected: int = 0) -> None:
         """`entries` and `size` bytes of `expected` (0: not known) are done."""
         now = time.monotonic()
@@ -61,7 +73,7 @@ def progress_text(entries: int, size: int, expected: int, seconds: float) -> str
     if expected > size:
         text += f" of {readable_size(expected)} ({100 * size // expected} %)"
     text += f", {readable_size(rate)}/s"
-    if expected > size and rate > 0:
+    if expected > size and rate > 0 and seconds >= _SETTLED:
         text += f", {_readable_time((expected - size) / rate)} left"
     return text
 

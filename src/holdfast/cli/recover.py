@@ -77,11 +77,12 @@ def recover(
     """
     with ExitStack() as stack:
         asked = _Asked(snapshot, vault, at, identity, to)
-        source, target, own_home = _places(terminal, asked, stack)
+        source, target, own_home, whole = _places(terminal, asked, stack)
         at_home = home.absolute() if home is not None else own_home
-        return _recover(
+        status = _recover(
             terminal, source, target, at_home, dry_run=dry_run, yes=yes, all_of_home=bool(home)
         )
+        return status if whole else status or 1
 
 
 def _recover(
@@ -140,15 +141,18 @@ class _Asked(NamedTuple):
 
 def _places(
     terminal: Terminal, asked: _Asked, stack: ExitStack
-) -> "tuple[Source, Path, Path | None]":
-    """What is recovered, to which folder, and the home whose missing files come back with it."""
+) -> "tuple[Source, Path, Path | None, bool]":
+    """What is recovered, to which folder, and the home whose missing files come back with it.
+
+    The last is False when something was refused of an archive.
+    """
     from holdfast.recovery.source import Source
 
     if asked.vault is not None or (asked.to is not None and is_path(asked.snapshot)):
         if asked.to is None:
             raise UsageError("--from needs --to: the folder that becomes the workspace")
-        vault, identity = _by_path(terminal, asked, asked.to.absolute(), stack)
-        return Source(vault, identity), asked.to.absolute(), None
+        vault, identity, whole = _by_path(terminal, asked, asked.to.absolute(), stack)
+        return Source(vault, identity), asked.to.absolute(), None, whole
     try:
         workspace = terminal.open()
     except HoldfastError as error:
@@ -156,19 +160,21 @@ def _places(
         raise
     root, home = workspace.layout.root, workspace.layout.home
     if is_path(asked.snapshot):
-        vault, identity = _by_path(terminal, asked, root, stack)
-        return Source(vault, identity), root, home
+        vault, identity, whole = _by_path(terminal, asked, root, stack)
+        return Source(vault, identity), root, home, whole
     site = workspace.site(asked.at)
     if asked.identity is not None:
         site.source.identity_files = [asked.identity]
     source = Source(workspace.vault_at(asked.at), asked.snapshot)
-    return (source, root, home) if asked.to is None else (source, asked.to.absolute(), None)
+    if asked.to is None:
+        return source, root, home, True
+    return source, asked.to.absolute(), None, True
 
 
 def _by_path(
     terminal: Terminal, asked: _Asked, target: Path, stack: ExitStack
-) -> "tuple[Vault, str]":
-    """The vault and snapshot meant, for which no workspace is needed."""
+) -> "tuple[Vault, str, bool]":
+    """The vault and snapshot meant, for which no workspace is needed; whether all is there."""
     from holdfast.durable.files import remove_empty_folders
     from holdfast.recovery.order import state_of
     from holdfast.vault import Access, Vault
@@ -181,7 +187,7 @@ def _by_path(
         # What a refusal or --dry-run leaves.
         stack.callback(remove_empty_folders, private / "scratch", below=there)
         return unpack(terminal, Path(asked.snapshot), keys, private, stack)
-    return Vault.open(asked.vault, Access(keys)), asked.snapshot
+    return Vault.open(asked.vault, Access(keys)), asked.snapshot, True
 
 
 def _tell(terminal: Terminal, report: "StepReport") -> None:

@@ -81,25 +81,28 @@ def restore(
         raise UsageError("--store has its one place", hint="without --store, name its path")
     workspace = terminal.open()
     with ExitStack() as stack:
-        vault, identity = _choose(terminal, workspace, snapshot, at, stack)
+        vault, identity, whole = _choose(terminal, workspace, snapshot, at, stack)
         if agent is None and server is None and store is None:
             asked = {"dry_run": dry_run, "yes": yes}
-            return _restore(terminal, workspace, vault, identity, paths, to, home, **asked)
-        source = Source(vault, identity)
-        if store is not None:
-            return restore_store(terminal, workspace, source, store, dry_run=dry_run, yes=yes)
-        return restore_component(
-            terminal, workspace, source, agent, server, to, dry_run=dry_run, yes=yes
-        )
+            status = _restore(terminal, workspace, vault, identity, paths, to, home, **asked)
+        elif store is not None:
+            source = Source(vault, identity)
+            status = restore_store(terminal, workspace, source, store, dry_run=dry_run, yes=yes)
+        else:
+            source = Source(vault, identity)
+            status = restore_component(
+                terminal, workspace, source, agent, server, to, dry_run=dry_run, yes=yes
+            )
+        return status if whole else status or 1
 
 
 def _choose(
     terminal: Terminal, workspace: "Workspace", named: str, at: str | None, stack: ExitStack
-) -> "tuple[Vault, str]":
-    """The vault and the snapshot meant; what was refused of an archive is told."""
+) -> "tuple[Vault, str, bool]":
+    """The vault and the snapshot meant, and whether nothing was refused of an archive."""
     if not is_path(named):
         vault = workspace.vault_at(at)
-        return vault, vault.resolve(named)
+        return vault, vault.resolve(named), True
     from holdfast.vault.sites import key_source
 
     site = workspace.site(at)

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import zstandard
 
@@ -12,6 +13,9 @@ from holdfast.errors import CorruptError, HoldfastError, LockedError, storage_er
 from holdfast.vault.entries import Entry
 from holdfast.vault.index import Frame, Index
 from holdfast.vault.repository import Repository
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 _KEPT_FRAMES = 12
 
@@ -26,11 +30,17 @@ class ChunkReader:
         self._descriptors: dict[str, int] = {}
         self._lock = threading.Lock()
         self._local = threading.local()
+        # Whoever reads frame after frame gets the next one decrypted and decompressed meanwhile.
+        self._ahead: dict[int, Future[bytes]] = {}
+        self._helper: ThreadPoolExecutor | None = None
+        self._newest = -2
 
     def __enter__(self) -> "ChunkReader":
         return self
 
     def __exit__(self, *_: object) -> None:
+        if self._helper is not None:
+            self._helper.shutdown(cancel_futures=True)
         for descriptor in self._descriptors.values():
             os.close(descriptor)
         self._descriptors.clear()
@@ -69,14 +79,31 @@ class ChunkReader:
         """The tar data of a frame."""
         with self._lock:
             data = self._frames.get(number)
+            begun = self._ahead.pop(number, None)
         if data is not None:
             return data
-        data = self._decompress(self.index.frames[number])
+        self._read_ahead(number)
+        data = begun.result() if begun else self._decompress(self.index.frames[number])
         with self._lock:
             self._frames[number] = data
             if len(self._frames) > _KEPT_FRAMES:
                 self._frames.popitem(last=False)
         return data
+
+    def _read_ahead(self, number: int) -> None:
+        """Begin with the frame after `number`, if that came after the one before."""
+        follows, self._newest = number == self._newest + 1, number
+        if not follows or number + 1 >= len(self.index.frames):
+            return
+        with self._lock:
+            if number + 1 in self._frames or number + 1 in self._ahead:
+                return
+            if self._helper is None:
+                from concurrent.futures import ThreadPoolExecutor
+
+                self._helper = ThreadPoolExecutor(1, "holdfast-frames")
+            frame = self.index.frames[number + 1]
+            self._ahead = {number + 1: self._helper.submit(self._decompress, frame)}
 
     def _decompress(self, frame: Frame) -> bytes:
         place = self.repository.pack_path(frame.pack)

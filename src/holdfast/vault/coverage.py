@@ -103,6 +103,10 @@ class Tree:
             return False
         return self._excludes(path, item.name, item.is_dir(follow_symlinks=False))
 
+    def leaves(self, path: str, item: os.DirEntry[str]) -> bool:
+        """Whether nothing of the path is taken."""
+        return self.ignores(path, item.name) or self.excludes(path, item)
+
     def leaves_out(self, path: str, name: str, *, is_folder: bool) -> bool:
         """As `excludes`, for who knows already whether it is a folder."""
         return bool(self._excludes) and self._excludes(path, name, is_folder)

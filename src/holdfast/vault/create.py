@@ -290,6 +290,7 @@ class _Work:
         return self._index
 
     def _store(self, chunk: str, data: bytes) -> None:
+        self._gathering.read(len(data))
         if chunk in self._loaded() or chunk in self._added:
             return
         self._added.add(chunk)

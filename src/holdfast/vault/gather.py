@@ -21,6 +21,7 @@ from holdfast.vault import queue_files
 from holdfast.vault.capture import Capture, Content, at_rest
 from holdfast.vault.coverage import WORKSPACE, Tree, is_secret
 from holdfast.vault.entries import SECOND, Entry, Kind, Problem, Totals, from_status
+from holdfast.vault.estimate import Estimate
 from holdfast.vault.excludes import remade_by
 from holdfast.vault.parent import Parent
 from holdfast.vault.priorities import Priority, priority_of
@@ -31,6 +32,7 @@ from holdfast.vault.sample import Reservoir
 from holdfast.vault.snapshots import SnapshotWriter
 
 _TELL_EVERY = 500  # entries
+_READ_TELL = 4 << 20  # bytes of one file
 
 _KINDS: dict[int, Kind] = {
     stat.S_IFREG: "file",
@@ -86,7 +88,10 @@ class Gathering:
         self._same_rules = same_rules
         self._progress = progress
         self._expected = 0 if parent.header is None else parent.header.totals.size
+        self._estimate: Estimate | None = None
         self._told = 0
+        self._reading = 0  # bytes read of the present file
+        self._read_told = 0
         self._held: dict[str, dict[str, Held]] = {}  # by place of the folder
         # Folders with names that the parent has no entry for, or no entries at all.
         self._incomplete: set[str] = set()
@@ -101,6 +106,8 @@ class Gathering:
         `cut` is called when all of that is there, and then after each folder: it may keep what
         there is until then.
         """
+        if self._progress is not None and not self._expected:
+            self._estimate = Estimate(trees)
         pending: dict[tuple[Priority, int], list[_Below]] = {
             (priority, tree.number): [] for priority in Priority for tree in reversed(trees)
         }
@@ -288,6 +295,8 @@ class Gathering:
 
     def close(self) -> None:
         """Close what a capture that was cut off left open."""
+        if self._estimate is not None:
+            self._estimate.stop()
         while self._held:
             _close(self._held.popitem()[1])
 
@@ -346,9 +355,23 @@ class Gathering:
     def _tell(self, least: int) -> None:
         """Tell the progress when at least that many entries were done since the last time."""
         done = self.totals.files + self.totals.folders + self.totals.links
+        self._reading = self._read_told = 0
         if self._progress is not None and done - self._told >= least:
             self._told = done
-            self._progress(done, self.totals.size, self._expected)
+            self._progress(done, self.totals.size, self._all)
+
+    def read(self, size: int) -> None:
+        """Tell the progress within a large file, of which `size` more bytes were read."""
+        self._reading += size
+        if self._progress is not None and self._reading - self._read_told >= _READ_TELL:
+            self._read_told = self._reading
+            done = self.totals.files + self.totals.folders + self.totals.links
+            self._progress(done, self.totals.size + self._reading, self._all)
+
+    @property
+    def _all(self) -> int:
+        """All bytes there are, as far as is known; else 0."""
+        return self._expected if self._estimate is None else self._estimate.size
 
 
 def _close(held: dict[str, Held]) -> None:

@@ -19,6 +19,7 @@ from holdfast.vault.capture import Capture
 from holdfast.vault.coverage import WORKSPACE, Tree
 from holdfast.vault.create import Order
 from holdfast.vault.entries import Entry, Kind, Problem, Root, from_status
+from holdfast.vault.estimate import Estimate
 
 _IN_MEMORY = 32 << 20  # bytes of one file; a larger one is gathered in a scratch file
 _TELL_EVERY = 200  # entries
@@ -70,6 +71,7 @@ class Gatherer:
             for number, root in enumerate(roots)
         ]
         self._tree = self._trees[0]
+        self._estimate = None if order.progress is None else Estimate(self._trees)
 
     def __iter__(self) -> Iterator[Gathered]:
         count = 0
@@ -80,14 +82,16 @@ class Gatherer:
                 if (gathered := self._take(found)) is not None:
                     gathered.entry.root = tree.number
                     yield gathered
-                if self._order.progress is not None and count % _TELL_EVERY == 0:
-                    self._order.progress(count, self.size, 0)
+                if self._estimate is not None and self._order.progress and count % _TELL_EVERY == 0:
+                    self._order.progress(count, self.size, self._estimate.size)
 
     def close(self) -> None:
+        if self._estimate is not None:
+            self._estimate.stop()
         self._spool.close()
 
     def _skip(self, path: str, item: os.DirEntry[str]) -> bool:
-        return self._tree.ignores(path, item.name) or self._tree.excludes(path, item)
+        return self._tree.leaves(path, item)
 
     def _unlisted(self, path: str, error: OSError) -> None:
         if path == "" and self._tree.root.name == WORKSPACE:

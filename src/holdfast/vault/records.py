@@ -1,15 +1,17 @@
 """The check of a vault's small files, which hold no content: what is damaged is named."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 
 from holdfast.durable.documents import convert, read_document
-from holdfast.errors import HoldfastError
+from holdfast.durable.files import read_bytes
+from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.vault.prune import Mark
 from holdfast.vault.reports import Finding, Proof
-from holdfast.vault.repository import Repository
+from holdfast.vault.repository import IGNORING, Repository
 from holdfast.vault.snapshots import list_snapshots
 
 
@@ -24,6 +26,9 @@ def check_records(repository: Repository) -> Iterator[Finding]:
     yield from _documents(repository, repository.proofs, Proof)
     yield from _documents(repository, repository.condemned, Mark)
     yield from _identity(repository)
+    with suppress(NotFoundError):
+        if read_bytes(repository.root / IGNORING.name) != IGNORING.content:
+            yield Finding(IGNORING.name, "it does not keep the vault out of git as it did")
 
 
 def _documents(

@@ -23,7 +23,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 from blake3 import blake3
@@ -50,6 +50,15 @@ _FILE_MODE = 0o600
 # What a making that was interrupted may have left.
 _OWN_NAMES = {"packs", "index", "snapshots", "proofs", "tmp", "keys", ".gitignore"}
 _MARK = ".json"
+
+
+class _Fixed(NamedTuple):
+    name: str
+    content: bytes
+
+
+IGNORING = _Fixed(".gitignore", b"*\n")
+"""A home that is a git repository must not take its own backups in."""
 
 
 class Description(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -141,8 +150,7 @@ class Repository:
         repository = cls(root, description, access)
         for folder in (root, *repository._folders()):
             make_folder(folder, private=True)
-        # A home that is a git repository must not take its own backups in.
-        write_atomic(root / ".gitignore", b"*\n", mode=_FILE_MODE)
+        write_atomic(root / IGNORING.name, IGNORING.content, mode=_FILE_MODE)
         fault_point("vault.begun")
         if repository.keys is not None:
             _make_first_key(repository.keys, access)

@@ -80,7 +80,10 @@ class Restorer:
     touched: Callable[[Entry], bool] = lambda _: False  # which files get the present time
     quarantined: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    _files_done: int = 0
     _size_done: int = 0
+    _written: int = 0  # bytes of the present file
+    _whole_size: int = 0
     _collection: Collection | None = None
 
     def __post_init__(self) -> None:
@@ -156,14 +159,19 @@ class Restorer:
         """Write all files; returns the further names of files that have several."""
         first: dict[str, Entry] = {}
         later: list[tuple[Step, Entry]] = []
-        whole_size = sum(step.entry.size for step in steps)
+        self._whole_size = sum(step.entry.size for step in steps)
         # One thread: a second one was measured to be slower, both wait for the same file system.
-        for count, step in enumerate(self._files(steps, first, later)):
+        for step in self._files(steps, first, later):
             self._attempt(step.entry, partial(self._write_file, step))
+            self._files_done += 1
             self._size_done += step.entry.size
-            if self.progress is not None and count % _TELL_EVERY == 0:
-                self.progress(count, self._size_done, whole_size)
+            self._written = 0
+            self._tell(_TELL_EVERY)
         return later
+
+    def _tell(self, every: int) -> None:
+        if self.progress is not None and (every == 0 or self._files_done % every == 0):
+            self.progress(self._files_done, self._size_done + self._written, self._whole_size)
 
     def _files(
         self, steps: Sequence[Step], first: dict[str, Entry], later: list[tuple[Step, Entry]]
@@ -190,6 +198,9 @@ class Restorer:
         try:
             for piece in self.reader.content(entry):
                 staged.write(piece)
+                if len(entry.chunks) > 1:
+                    self._written += len(piece)
+                    self._tell(0)
             staged.describe(mode=entry.mode, mtime_ns=self._time_of(entry))
             if step.action == "replace" and entry.capture == "sqlite" and is_in_use(Path(place)):
                 self._replace_inside(Path(place), staged)

@@ -185,7 +185,7 @@ class Site:
             if found != known.id:
                 raise ConflictError(
                     f"this is not the destination {self.name} of before, but another one",
-                    path=self.folder,
+                    path=self.folder / self._kept,
                     hint="if that is meant: holdfast backup destinations check NAME --anew",
                 )
         elif found is None and self.destination.declared and not self._has_ground():
@@ -201,11 +201,15 @@ class Site:
             return True
         return long_path(self.folder).is_dir() or long_path(self.folder.parent).is_dir()
 
+    @property
+    def _kept(self) -> str:
+        """The file that holds its id."""
+        return "vault.json" if self.destination.kind == "snapshot" else _MARK
+
     def _found(self) -> str | None:
         """The id of what lies there; None when nothing does."""
-        kept = "vault.json" if self.destination.kind == "snapshot" else _MARK
         try:
-            found = read_document(self.folder / kept, newest=2).data.get("id")
+            found = read_document(self.folder / self._kept, newest=2).data.get("id")
         except NotFoundError:
             return None
         except StorageError as error:
