@@ -25,8 +25,9 @@ def restore_paths(
     """Bring `paths`, or all files, back below the workspace or the folder `to`.
 
     Files of the home go to the workspace's home or the folder `home`. Paths may be whole ones too,
-    of the workspace or the home. What is replaced goes to the quarantine. Raises as `Vault.restore`, and
-    `RefusedError` while a process has a store open that would be changed as a folder.
+    of the workspace or the home. What is replaced goes to the quarantine. Raises as
+    `Vault.restore`, and `RefusedError` while a process has a store open that would be changed as a
+    folder.
     """
     layout = workspace.layout
     target = (to if to is not None else layout.root).absolute()
