@@ -65,7 +65,7 @@ def test_restore_asks_before_it_replaces(holdfast: Runner, workspace: Path) -> N
 def test_restore_to_another_place(holdfast: Runner, workspace: Path, tmp_path: Path) -> None:
     holdfast("backup", "create", cwd=workspace)
     out = tmp_path / "out"
-    done = holdfast("restore", "latest", "agents", "--to", out, cwd=workspace)
+    done = holdfast("restore", "latest", workspace / "agents", "--to", out, cwd=workspace)
     assert done.returncode == 0, done.stderr
     assert [path.name for path in out.rglob("*.py")] == ["director-agent.py"]
     missing = holdfast("restore", "latest", "nowhere", "--json", cwd=workspace)

@@ -53,5 +53,5 @@ def test_they_work_as_given(home: Path, holdfast: Runner) -> None:
         workspace.queue("jobs").put({"path": AGENT})
         assert str(workspace.layout.root) == ROOT
     assert Path(ROOT, "jobs.db").is_file()
-    run("recover", "latest", "--from", HOME + r"\backups\development", "--to", HOME + r"\new")
+    run("restore", "latest", "--to", HOME + r"\new", "-w", ROOT)
     assert Path(HOME, "new", "agents", "director-agent.py").is_file()

@@ -7,6 +7,7 @@ from holdfast.facade import Workspace
 from holdfast.recovery.journals import make_way
 from holdfast.vault import RestoreReport, Vault
 from holdfast.vault.reports import Consent, Progress
+from holdfast.workspace.layout import Layout
 
 
 def restore_paths(
@@ -23,9 +24,10 @@ def restore_paths(
 ) -> RestoreReport:
     """Bring `paths`, or all files, back below the workspace or the folder `to`.
 
-    Files of the home go to the workspace's home or the folder `home`; they may be named by their
-    whole path too. What is replaced goes to the quarantine. Raises as `Vault.restore`, and
-    `RefusedError` while a process has a store open that would be changed as a folder.
+    Files of the home go to the workspace's home or the folder `home`. Paths may be whole ones too,
+    of the workspace or the home. What is replaced goes to the quarantine. Raises as
+    `Vault.restore`, and `RefusedError` while a process has a store open that would be changed as a
+    folder.
     """
     layout = workspace.layout
     target = (to if to is not None else layout.root).absolute()
@@ -38,7 +40,7 @@ def restore_paths(
 
     return vault.restore(
         snapshot,
-        [_named(path, layout.home) for path in paths],
+        [_named(path, layout) for path in paths],
         to=target,
         home=home or layout.home,
         quarantine=workspace.quarantine,
@@ -48,8 +50,11 @@ def restore_paths(
     )
 
 
-def _named(path: str, home: Path) -> str:
-    """A file of the home that the shell spelled out, in the way that snapshots name it."""
-    if not Path(path).is_absolute() or not Path(path).is_relative_to(home):
-        return path
-    return f"~/{Path(path).relative_to(home).as_posix()}".removesuffix("/.")
+def _named(path: str, layout: Layout) -> str:
+    """A whole path, given so or spelled out by the shell, in the way that snapshots name it."""
+    whole = Path(path)
+    if whole.is_absolute() and whole.is_relative_to(layout.root):
+        return whole.relative_to(layout.root).as_posix()
+    if whole.is_absolute() and whole.is_relative_to(layout.home):
+        return f"~/{whole.relative_to(layout.home).as_posix()}".removesuffix("/.")
+    return path

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
 
+from holdfast.durable.commands import startable
 from holdfast.durable.files import make_folder, remove, write_atomic
 from holdfast.durable.outputs import open_output
 from holdfast.errors import MissingError, StorageError
@@ -81,7 +82,7 @@ def _spawn(
     descriptor = open_output(output)
     try:
         return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
-            command,
+            startable(command, environment),
             cwd=cwd,
             env=dict(environment),
             stdin=subprocess.DEVNULL,

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from holdfast.context import ENVIRONMENT, current_task_id
+from holdfast.durable.commands import startable
 from holdfast.errors import UsageError
 from holdfast.workflows.declarations import Declaration, Task, order_of
 from holdfast.workflows.definitions import Step, Workflow
@@ -133,7 +134,7 @@ def run_program(task: Task, folder: str, given_input: Any, needs: Mapping[str, A
     said = msgspec.json.encode({"input": given_input, "needs": needs})
     try:
         ended = subprocess.run(
-            task.command,
+            startable(task.command, environment),
             cwd=folder,
             env=environment,
             input=said,
