@@ -9,6 +9,7 @@ import pytest
 
 from holdfast.facade import open_workspace
 from holdfast.services.initialization import initialize
+from holdfast.services.last_verified import last_verified
 from holdfast.services.verification import verify_configuration, verify_servers
 from holdfast.workspace.creation import create
 from holdfast.workspace.layout import Layout
@@ -194,8 +195,14 @@ def test_each_name_is_checked_once(layout: Layout) -> None:
     block = {"a": {"type": "stdio", **quits}, "b": quits}
     (layout.home / ".claude.json").write_text(json.dumps({"mcpServers": block}), encoding="utf-8")
     (layout.root / ".mcp.json").write_text(json.dumps({"mcpServers": {"b": other}}), "utf-8")
-    names = [each.name for each in verify_servers(workspace)]
-    assert names == ["a", "b", "b (user)"]
+    results = verify_servers(workspace)
+    assert [each.name for each in results] == ["a", "b", "b (user)"]
+    remembered = last_verified(layout)
+    assert [each.health for each in remembered.values()] == results
+    [again] = verify_servers(workspace, ["a"])
+    assert last_verified(layout)["a"].at > remembered["a"].at
+    assert last_verified(layout)["b"] == remembered["b"]
+    assert last_verified(layout)["a"].health == again
 
 
 def test_a_server_gets_the_secrets_of_the_shared_environment(

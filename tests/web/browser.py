@@ -86,6 +86,14 @@ def _arguments() -> list[str]:
     return ["--no-sandbox"] if os.getuid() == 0 else []
 
 
+def carried_out(page: "Page", outcome: str = "good") -> None:
+    """Wait for what a button began: it is told on the next page, or, if it takes long, by its own.
+
+    `outcome` is ``bad`` for a command that is meant to fail.
+    """
+    page.locator(f".toast, #errand .badge.{outcome}").first.wait_for()
+
+
 def violations(page: "Page") -> list[str]:
     """What axe finds wrong in a page, one line each."""
     from axe_playwright_python.sync_playwright import Axe

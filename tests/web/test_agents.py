@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.services import control
 from tests.services.conftest import LASTING, end_everything
-from tests.web.browser import Served, violations, window
+from tests.web.browser import Served, carried_out, violations, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -45,8 +45,8 @@ def test_a_deleted_agent_is_brought_back_by_clicks(page: "Page", served: Served)
     assert not folder.exists()
     page.get_by_role("button", name="Restore in place").click()
     page.get_by_role("button", name="Restore", exact=True).click()
-    page.locator(".toast").wait_for()
-    page.wait_for_url("**/agents")
+    carried_out(page)
+    page.goto("/agents")
     assert page.locator("#lost table").count() == 0
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
     with served.open() as workspace:
@@ -64,7 +64,7 @@ def test_an_agent_removed_by_a_click_is_undone_by_clicks(page: "Page", served: S
     page.locator("tbody tr", has_text="/agents/remove").get_by_role("link").click()
     page.get_by_role("button", name="Undo…").click()
     page.get_by_role("button", name="Undo it").click()
-    page.locator(".toast").wait_for()
+    carried_out(page)
     with served.open() as workspace:
         assert workspace.registry.get("surveyor-agent").group == "production"
 
@@ -73,7 +73,8 @@ def test_an_agent_is_started_and_stopped(page: "Page", served: Served) -> None:
     page.goto("/agents")
     row = page.locator("#agents tr", has_text="lasting")
     row.get_by_role("button", name="Start").click()
-    page.wait_for_url("**/agents/of/lasting")
+    carried_out(page)
+    page.goto("/agents/of/lasting")
     page.locator("#agent .badge", has_text="ready").wait_for()
     page.locator("#said", has_text="listening").wait_for()
     with served.open() as workspace:
@@ -82,6 +83,8 @@ def test_an_agent_is_started_and_stopped(page: "Page", served: Served) -> None:
     dialog = page.locator("dialog[open]")
     assert f"lasting (process {pid})" in dialog.inner_text()
     dialog.get_by_role("button", name="Stop it").click()
+    carried_out(page)
+    page.goto("/agents/of/lasting")
     page.locator("#agent .badge", has_text="stopped").wait_for()
     with served.open() as workspace:
         assert control.statuses(workspace, ["lasting"])[0].pid is None

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from holdfast.facade import Workspace
-from tests.web.browser import Served, violations, window
+from tests.web.browser import Served, carried_out, violations, window
 from tests.web.test_gate import Caller
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # No file of Windows may be called so.
 HOSTILE = "odd & name.md" if sys.platform == "win32" else "<img src=x onerror=alert(1)>.md"
 SECRET = "sk-ant-api03-" + "abcdefghij" * 6
+KEYS = json.dumps({"token": SECRET, "args": ["--password", "open-sesame-7"]})
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def kept(served: Served) -> list[str]:
         (notes / HOSTILE).write_text("<script>alert(1)</script>\n", encoding="utf-8")
         (notes / "plan.md").write_text("the first plan\n", encoding="utf-8")
         (notes / "gone.md").write_text("still here\n", encoding="utf-8")
-        (notes / "keys.json").write_text(json.dumps({"token": SECRET}), encoding="utf-8")
+        (notes / "keys.json").write_text(KEYS, encoding="utf-8")
         (notes / "picture.bin").write_bytes(bytes(range(256)) * 9)
         (workspace.layout.home / ".bashrc").write_text("alias a=b\n", encoding="utf-8")
         first = workspace.snapshot(tags=["before"]).snapshot.id
@@ -97,6 +98,7 @@ def test_files_are_shown_safely(page: "Page", guest: Caller, kept: list[str]) ->
     shown = guest.get(base + "keys.json").body
     assert "••••" in shown
     assert SECRET[:30] not in shown
+    assert "open-sesame-7" not in shown
     assert "This is no text" in guest.get(base + "picture.bin").body
     assert guest.get(base + "nothing").status == 404
     assert guest.get(f"/backups/at/backups/{kept[0]}/file?path=notes").status == 400
@@ -164,7 +166,7 @@ def test_a_deleted_file_is_found_across_time_and_comes_back(
     assert not (_notes(served) / "gone.md").exists()
     page.get_by_role("button", name="Restore in place").click()
     page.get_by_role("button", name="Restore", exact=True).click()
-    page.locator(".toast").wait_for()
+    carried_out(page)
     assert (_notes(served) / "gone.md").read_text(encoding="utf-8") == "still here\n"
 
 
@@ -182,7 +184,7 @@ def test_a_restore_names_what_newer_it_overwrites_and_can_be_undone(
     dialog = page.locator("dialog[open]")
     assert "1 of them was changed after the snapshot: notes/plan.md" in dialog.inner_text()
     dialog.get_by_role("button", name="Restore", exact=True).click()
-    page.locator(".toast").wait_for()
+    carried_out(page)
     assert plan.read_text(encoding="utf-8") == "the first plan\n"
 
     page.goto("/backups/points")
@@ -190,7 +192,7 @@ def test_a_restore_names_what_newer_it_overwrites_and_can_be_undone(
     page.get_by_role("button", name="Undo…").click()
     assert "plan.md" in page.locator("dialog[open]").inner_text()
     page.get_by_role("button", name="Undo it").click()
-    page.locator(".toast").wait_for()
+    carried_out(page)
     assert plan.read_text(encoding="utf-8") == "the third plan\n"
 
 
@@ -203,7 +205,7 @@ def test_a_restore_to_a_side_folder_leaves_everything_in_place(
     page.get_by_role("button", name="Show that plan").click()
     page.get_by_role("button", name="Restore there").click()
     page.get_by_role("button", name="Restore", exact=True).click()
-    page.locator(".toast").wait_for()
+    carried_out(page)
     aside = served.root / "aside"
     assert (aside / "notes" / "plan.md").read_text(encoding="utf-8") == "the first plan\n"
     assert (aside / "home" / ".bashrc").read_text(encoding="utf-8") == "alias a=b\n"

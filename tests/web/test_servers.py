@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.web.browser import Served, violations, window
+from tests.web.browser import Served, carried_out, violations, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -36,7 +36,8 @@ def test_why_a_server_fails_is_found(page: "Page") -> None:
     row = page.locator("#servers tr", has_text="failing")
     assert "not verified" in row.inner_text()
     row.get_by_role("button", name="Verify").click()
-    page.wait_for_url("**/servers/of/failing")
+    carried_out(page, "bad")
+    page.goto("/servers/of/failing")
     words = page.locator("#verified")
     assert "it exited with status 3" in words.inner_text()
     assert "Likely fix: the server needs the variable LEDGER_KEY" in words.inner_text()
@@ -89,7 +90,7 @@ def test_drift_is_shown_by_key_and_synced(page: "Page", served: Served) -> None:
     page.locator("tbody tr", has_text="/servers/sync").get_by_role("link").click()
     page.get_by_role("button", name="Undo…").click()
     page.get_by_role("button", name="Undo it").click()
-    page.locator(".toast").wait_for()
+    carried_out(page)
     again = json.loads(config.read_text(encoding="utf-8"))
     assert again["mcpServers"]["failing"]["command"] == "other"
 

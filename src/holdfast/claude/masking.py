@@ -63,6 +63,18 @@ def mask_everywhere(text: str) -> str:
     return text
 
 
+def literal_values(value: Any, name: str = "") -> Iterator[str]:
+    """Each text in `value` that `mask` does not leave as it is; `name` is the key it stands at."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from literal_values(inner, str(key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from literal_values(inner, _option_before(value, index))
+    elif isinstance(value, str) and mask_text(value, name) != value:
+        yield value
+
+
 def literal_secrets(server: Any) -> Iterator[tuple[str, ...]]:
     """Where a literal secret stands in a server's settings, as paths of keys."""
     if isinstance(server, dict):

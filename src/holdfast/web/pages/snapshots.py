@@ -8,11 +8,12 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from markupsafe import Markup
 from markupsafe import escape as escape_text
 from starlette.routing import Route
 
-from holdfast.claude.masking import mask_everywhere
+from holdfast.claude.masking import literal_values, mask_everywhere
 from holdfast.errors import UsageError
 from holdfast.facade import Workspace
 from holdfast.recovery.components import Kind, find_component, restore_component
@@ -270,8 +271,17 @@ def _text(content: bytes, *, whole: bool) -> Markup | None:
         content = content[: content.rfind(b"\n") + 1]
     if b"\0" in content:
         return None
-    text = b"".join(masked_lines(content.splitlines(keepends=True))).decode("utf-8", "replace")
+    lines = masked_lines(content.splitlines(keepends=True), _values_of_settings(content))
+    text = b"".join(lines).decode("utf-8", "replace")
     if text.count("\N{REPLACEMENT CHARACTER}") > len(text) // 20:
         return None
     masked = mask_everywhere(text)
     return escape_text(masked if whole or "\n" in masked else masked[:-_LONGEST_SECRET])
+
+
+def _values_of_settings(content: bytes) -> set[str]:
+    """The secrets in a JSON document, which its keys tell."""
+    try:
+        return set(literal_values(msgspec.json.decode(content)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return set()
