@@ -15,11 +15,12 @@ from holdfast.web.pages import (
     points,
     queues,
     servers,
+    settings,
     snapshots,
     workflows,
 )
 
-_MODULES = (overview, workflows, queues, events, agents, servers, backups, logs, disk)
+_MODULES = (overview, workflows, queues, events, agents, servers, backups, logs, disk, settings)
 _FURTHER = (snapshots, points, errands)  # pages lead to them
 
 PAGES = tuple(module.PAGE for module in _MODULES)
