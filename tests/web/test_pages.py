@@ -23,6 +23,17 @@ def test_every_page_is_accessible(browser: "Browser", served: Served, theme: str
             assert current.inner_text() == each.title
             assert page.locator("h1").count() == 1
             assert violations(page) == [], each.path
+        page.goto("/nothing")
+        assert violations(page) == []
+
+
+def test_the_refusal_is_accessible_and_tells_nothing(browser: "Browser", served: Served) -> None:
+    with window(browser, served) as page:
+        page.context.clear_cookies()
+        page.goto("/workflows")
+        assert page.locator("h1").inner_text() == "No entry"
+        assert served.root.name not in page.content()
+        assert violations(page) == []
 
 
 def test_the_keyboard_reaches_the_content_first(page: "Page") -> None:

@@ -118,6 +118,7 @@ def test_a_run_is_forked_from_a_step(page: "Page", served: Served) -> None:
     page.get_by_text("Forked as survey-").wait_for()
     page.locator("#summary .badge", has_text="succeeded").first.wait_for()
     with served.open() as workspace:
+        assert page.locator("#timeline", has_text="taken over").count() == 1
         forked = workspace.workflows.get(page.locator("h1").inner_text())
         assert forked.status == "succeeded"
         assert forked.result == {"published": 18}

@@ -103,7 +103,7 @@ def change_setting(layout: Layout, name: str, text: str, *, in_home: bool = Fals
     path = files_of(layout)["home" if in_home else "workspace"]
     if read_file("", path) is None:
         make_folder(path.parent)
-    GuestFile(path, lock="none").edit([Put(key.path, value)])
+    GuestFile(path, lock="none").edit([Put(find_key(name).path, value)])
     return path
 
 

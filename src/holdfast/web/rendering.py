@@ -4,6 +4,7 @@ import functools
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -112,14 +113,14 @@ def typed(value: object) -> Markup:
 
 def as_json(value: Any) -> str:
     """Plain data as indented JSON, secrets masked, its end left out when it is long."""
-    text = mask_everywhere(msgspec.json.format(_encoded(value), indent=2).decode())
-    return _cut(text, _LONGEST_JSON)
+    text = msgspec.json.format(_encoded(value, _LONGEST_JSON), indent=2).decode()
+    return _cut(mask_everywhere(text[: 2 * _LONGEST_JSON]), _LONGEST_JSON)
 
 
 def brief(value: Any, length: int = _BRIEF) -> str:
     """Plain data on one line, secrets masked; a text is shown without its quotes."""
-    text = mask(value) if isinstance(value, str) else _encoded(value).decode()
-    return _cut(" ".join(mask_everywhere(text).split()), length)
+    text = value if isinstance(value, str) else _encoded(value, 4 * length).decode()
+    return _cut(" ".join(mask_everywhere(text[: 8 * length]).split()), length)
 
 
 def lasting(seconds: float | timedelta) -> str:
@@ -175,13 +176,24 @@ def _ago(moment: datetime) -> str:
     return "just now"
 
 
-def _encoded(value: Any) -> bytes:
-    return msgspec.json.encode(mask(msgspec.to_builtins(value, str_keys=True)))
+def _encoded(value: Any, length: int) -> bytes:
+    """`value` as JSON, its secrets masked; of what is long only what may come to be seen."""
+    return msgspec.json.encode(mask(_bounded(msgspec.to_builtins(value, str_keys=True), length)))
+
+
+def _bounded(value: Any, length: int) -> Any:
+    """Plain data without what is beyond `length` characters of a text or items of a list."""
+    if isinstance(value, str):
+        return _cut(value, length)
+    if isinstance(value, dict):
+        return {key: _bounded(inner, length) for key, inner in islice(value.items(), length)}
+    if isinstance(value, list):
+        return [_bounded(inner, length) for inner in value[:length]]
+    return value
 
 
 def _cut(text: str, length: int) -> str:
-    left_out = len(text) - length
-    return text if left_out <= 0 else f"{text[:length]}… ({left_out} more characters)"
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def _printed(value: object) -> object:

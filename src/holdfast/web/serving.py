@@ -81,10 +81,11 @@ def _serve(
     try:
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-        for errand in errands.working():
-            note(f"waiting for '{errand.command}'; Ctrl+C ends it")
-            while not errands.wait(errand, 1.0):
-                pass
+        with suppress(KeyboardInterrupt):
+            for errand in errands.working():
+                note(f"waiting for '{errand.command}'; Ctrl+C ends it")
+                while not errands.wait(errand, 1.0):
+                    pass
     finally:
         samples.end()
         errands.end()

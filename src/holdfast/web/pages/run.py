@@ -18,17 +18,18 @@ _SLACK = timedelta(seconds=1)  # log lines and runs are stamped by different han
 
 
 class Lane(NamedTuple):
-    """A step, and where it lies on the line of time."""
+    """A step, and where it lies on the line of time: nowhere when another run performed it."""
 
     step: StepInfo
-    span: Span
+    span: Span | None
 
 
 def run(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     """A run. Steps that went on at the same time lie below each other on the line of time."""
     engine, run_id = workspace.workflows, asked.path["run"]
     found = engine.get(run_id)
-    steps = list(islice(engine.steps(run_id), _STEPS + 1))
+    first = asked.number("first") or 0
+    steps = list(islice(engine.steps(run_id), first, first + _STEPS + 1))
     end = _end(found, steps)
     whole = (end - found.created_at).total_seconds()
     problems: list[HoldfastError] = []
@@ -37,9 +38,10 @@ def run(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         "resumable": is_resumable(found),
         "whole": whole,
         "lanes": [_lane(step, found.created_at, whole) for step in steps[:_STEPS]],
-        "left_out": len(steps) > _STEPS,
-        "open": _open(found, steps, end, whole),
-        "chosen": _chosen(asked, steps),
+        "first": first,
+        "later": first + _STEPS if len(steps) > _STEPS else None,
+        "open": None if len(steps) > _STEPS else _open(found, steps, end, whole),
+        "chosen": _chosen(workspace, asked),
         "records": _lines(workspace, found, asked.text("step"), problems),
         "problems": problems,
         "errands": [each for each in asked.errands.newest_first() if run_id in each.line],
@@ -58,7 +60,8 @@ def _end(found: RunInfo, steps: list[StepInfo]) -> datetime:
 
 
 def _lane(step: StepInfo, start: datetime, whole: float) -> Lane:
-    return Lane(step, span_of(step.started_at, step.seconds, start, whole))
+    taken_over = step.started_at < start  # by a fork
+    return Lane(step, None if taken_over else span_of(step.started_at, step.seconds, start, whole))
 
 
 def _open(found: RunInfo, steps: list[StepInfo], end: datetime, whole: float) -> Span | None:
@@ -69,14 +72,14 @@ def _open(found: RunInfo, steps: list[StepInfo], end: datetime, whole: float) ->
     return span_of(since, (end - since).total_seconds(), found.created_at, whole)
 
 
-def _chosen(asked: Asked, steps: list[StepInfo]) -> StepInfo | None:
-    wanted = asked.text("step")
+def _chosen(workspace: Workspace, asked: Asked) -> StepInfo | None:
+    wanted, run_id = asked.text("step"), asked.path["run"]
     if wanted is None:
         return None
-    for step in steps:
+    for step in workspace.workflows.steps(run_id):
         if step.id == wanted:
             return step
-    raise NotFoundError(f"run {asked.path['run']} has no finished step {wanted!r}")
+    raise NotFoundError(f"run {run_id} has no finished step {wanted!r}")
 
 
 def _lines(
