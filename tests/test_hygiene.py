@@ -50,9 +50,8 @@ def test_source_files_are_short() -> None:
 
 
 def test_every_folder_of_tests_is_a_package_so_that_names_may_repeat() -> None:
-    tests = ROOT / "tests"
-    names = (path for path, _ in published() if path.name.startswith("test_"))
-    folders = {path.parent for path in names if path.is_relative_to(tests)}
+    tests = (path for path, _ in published() if path.is_relative_to(ROOT / "tests"))
+    folders = {path.parent for path in tests if path.name.startswith("test_")}
     assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
 
 

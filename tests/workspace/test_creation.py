@@ -11,7 +11,7 @@ from holdfast.durable.faults import armed
 from holdfast.errors import NotFoundError, StorageError, UnreadableError, UsageError
 from holdfast.workspace.creation import adopt, create, missing_parts
 from holdfast.workspace.layout import FOLDERS, find_layout, marker_of, read_layout
-from tests.conftest import require_program
+from tests.conftest import Runner, child_environment, require_program
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -177,3 +177,34 @@ def test_eight_processes_make_one_workspace(tmp_path: Path) -> None:
     assert len(ids) == 1
     assert read_layout(root).id in ids
     assert not list(root.rglob("*.holdfast-tmp"))
+
+
+def test_init_says_what_the_examples_need(tmp_path: Path, holdfast: Runner) -> None:
+    made = holdfast("init", tmp_path / "development", "--examples", "--home", tmp_path)
+    folder = tmp_path / "development" / "mcp-servers" / "financial"
+    assert f"npm install --prefix {folder}" in made.stdout
+    assert "holdfast servers set financial status=active" in made.stdout
+    plain = holdfast("init", tmp_path / "other", "--home", tmp_path)
+    assert "financial" not in plain.stdout
+
+
+def test_no_folder_to_look_upwards_from(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from holdfast.workspace.layout import find_layout\n"
+        "os.rmdir(os.getcwd())\n"
+        "try: find_layout()\n"
+        "except Exception as error: print(type(error).__name__, error)"
+    )
+    if sys.platform == "win32":
+        pytest.skip("Windows removes no folder that somebody is in")
+    (tmp_path / "gone").mkdir()
+    environment = {**child_environment(), "HOLDFAST_WORKSPACE": ""}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path / "gone",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.startswith("NotFoundError the folder you are in was removed"), done.stderr

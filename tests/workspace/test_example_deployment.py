@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,7 +18,7 @@ from holdfast.workspace.layers import keys_of
 from holdfast.workspace.layout import Layout
 from holdfast.workspace.settings import SettingsDocument
 from tests.clients import node
-from tests.conftest import child_environment, require_program
+from tests.conftest import Runner, child_environment, require_program
 from tests.servers import RedisServer, own_server, require_redis
 
 
@@ -240,3 +241,22 @@ def test_every_container_is_confined_probed_and_limited(layout: Layout) -> None:
     }
     worker = deployments["worker"]["spec"]["template"]["spec"]["containers"][0]
     assert_known_settings({e["name"]: e["value"] for e in worker["env"] if "value" in e})
+
+
+def test_the_health_check_of_the_image_asks_the_store(
+    layout: Layout, tmp_path: Path, holdfast: Runner, postgres_url: str
+) -> None:
+    """As in the image: without a state of its own the workspace is adopted, then it works."""
+    root = tmp_path / "image" / "workspace"
+    shutil.copytree(layout.root, root, ignore=shutil.ignore_patterns(".holdfast"))
+    text = (layout.root / "docker/Dockerfile").read_text(encoding="utf-8")
+    assert "holdfast adopt /workspace --home /var/lib/holdfast" in text
+    adopted = holdfast("adopt", root, "--home", tmp_path / "image" / "home")
+    assert adopted.returncode == 0, adopted.stderr
+    command = json.loads(text.split("CMD ", 1)[1].splitlines()[0])
+    assert command[0] == "holdfast"
+    where = {"HOLDFAST_WORKSPACE": str(root), "HOLDFAST_WORKFLOWS_URL": postgres_url}
+    healthy = holdfast(*command[1:], env=where)
+    assert healthy.returncode == 0, healthy.stderr
+    away = "postgresql://holdfast@127.0.0.1:9/holdfast?connect_timeout=2"
+    assert holdfast(*command[1:], env={**where, "HOLDFAST_WORKFLOWS_URL": away}).returncode != 0
