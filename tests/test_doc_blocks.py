@@ -20,6 +20,14 @@ TRIED_ELSEWHERE = {
     ("docs/format.md", "# everything"): "tests/vault/test_format.py",
     ("docs/howto-browser.md", "holdfast ui"): "endless; tests/web",
     ("docs/howto-install.md", "python3 -m venv .venv"): ".ci/run, with README's own commands",
+    (
+        "docs/howto-services.md",
+        'holdfast queues put goals \'{"workflow": "inventory", "input": {"pattern": "*.json"}}\'',
+    ): "tests/services/test_example_agents.py",
+    (
+        "docs/howto-services.md",
+        "pip wheel --no-deps --wheel-dir docker/wheels PATH_TO_HOLDFAST",
+    ): "tests/workspace/test_example_deployment.py",
     ("docs/howto-schedule.md", "holdfast schedule watch"): "endless; tests/schedule/test_watch.py",
 }
 

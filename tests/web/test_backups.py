@@ -11,7 +11,7 @@ import pytest
 
 from holdfast.facade import Workspace
 from tests.web.browser import Served, carried_out, violations, window
-from tests.web.test_gate import Caller
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

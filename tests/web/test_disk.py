@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from holdfast.web.treemap import HEIGHT, WIDTH, squarify
 from tests.web.browser import Served, violations
-from tests.web.test_gate import Caller
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

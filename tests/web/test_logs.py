@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.logs import Logger, Rotation, close_loggers, get_logger
 from tests.web.browser import Served, violations
-from tests.web.test_gate import Caller
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.web.browser import Served, violations
-from tests.web.test_gate import Caller
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
