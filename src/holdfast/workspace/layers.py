@@ -206,20 +206,21 @@ def _environment(keys: dict[str, Key]) -> Iterator[Layer]:
     for key in keys.values():
         text = os.environ.get(key.variable)
         if text is not None:
-            yield Layer("environment", _nested(key.name, key.read(text)), key.variable)
+            yield Layer("environment", _nested(key.path, key.read(text)), key.variable)
 
 
 def _command_line(keys: dict[str, Key], assignments: Sequence[str]) -> Iterator[Layer]:
     for text in assignments:
         name, mark, value = text.partition("=")
-        if not mark or name not in keys:
+        key = keys.get(name) or item_of(keys.values(), name)
+        if not mark or key is None:
             hint = "give KEY=VALUE; the keys are in: holdfast config show"
             raise UsageError(f"--set {text!r} sets nothing", hint=hint)
-        yield Layer("command line", _nested(name, keys[name].read(value)), "--set")
+        yield Layer("command line", _nested(key.path, key.read(value)), "--set")
 
 
-def _nested(name: str, value: Any) -> dict[str, Any]:
-    for part in reversed(name.split(".")):
+def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
+    for part in reversed(path):
         value = {part: value}
     assert isinstance(value, dict)
     return value
