@@ -289,7 +289,7 @@ def test_removing_trees(tmp_path: Path) -> None:
 @posix_only
 def test_removing_closed_folders_as_a_user(run_python: Runner) -> None:
     code = """
-    import os, sys
+    import os, shutil, sys  # what is imported later, another user may not read
     from pathlib import Path
     from holdfast.durable.files import remove_tree
     top = Path(sys.argv[1])

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from holdfast.durable.files import is_temporary
+from holdfast.durable.names import long_path
 from holdfast.durable.quarantine import Quarantine
 from holdfast.errors import (
     ConflictError,
@@ -219,3 +220,16 @@ def test_a_collection_to_another_place(store: Quarantine, thing: Path, tmp_path:
     assert store.restore(collection.entry.id, to=elsewhere) == elsewhere
     assert (elsewhere / thing.name).exists()
     assert not thing.exists()
+
+
+def test_the_long_form_of_windows_is_not_kept(tmp_path: Path) -> None:
+    quarantine = Quarantine(tmp_path / "quarantine")
+    path = tmp_path / "a" / "file"
+    path.parent.mkdir()
+    path.write_text("x", encoding="utf-8")
+    entry = quarantine.take(long_path(path), reason="test")
+    assert entry.origin == str(path)
+    path.write_text("y", encoding="utf-8")
+    collection = quarantine.collect(long_path(path.parent), reason="test")
+    collection.take(long_path(path))
+    assert collection.entry.origin == str(path.parent)

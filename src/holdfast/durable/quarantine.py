@@ -26,7 +26,7 @@ from holdfast.durable.files import (
     sweep_temporary,
     temporary_beside,
 )
-from holdfast.durable.names import check_identifier, long_path
+from holdfast.durable.names import check_identifier, long_path, plain_path
 from holdfast.durable.points import Restored, note_created, note_quarantined, note_restored
 from holdfast.errors import (
     ConflictError,
@@ -61,7 +61,7 @@ class Collection:
         """Move `path`, which lies in the folder, aside. Raises `NotFoundError`, `StorageError`."""
         if not os.path.lexists(long_path(path)):
             raise NotFoundError("there is nothing to move to quarantine", path=path)
-        place = self._item / path.absolute().relative_to(self.entry.origin)
+        place = self._item / plain_path(path).absolute().relative_to(self.entry.origin)
         make_folder(place.parent, private=True)
         move(path, place)
         fault_point("quarantine.collected")
@@ -222,7 +222,7 @@ class Quarantine:
 def _new_entry(path: Path, reason: str, *, collected: bool = False) -> QuarantineEntry:
     moment = datetime.now(UTC)
     entry_id = f"{moment:%Y%m%d-%H%M%S}-{os.urandom(4).hex()}"
-    return QuarantineEntry(entry_id, str(path.absolute()), reason, moment, collected)
+    return QuarantineEntry(entry_id, str(plain_path(path).absolute()), reason, moment, collected)
 
 
 def _restored(entry: QuarantineEntry, place: Path, paths: Sequence[str] = ()) -> Restored:
