@@ -108,33 +108,20 @@ def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> i
 
 def _for_people(record: "Record") -> str:
     """One record on one line: local time, level, component, message, task, further keys."""
+    from holdfast.logs.lines import shown_time, visible
+
     data = record.data
     level = str(data.get("level", ""))
     parts = [
-        click.style(_local_time(record.key), dim=True),
-        click.style(f"{_visible(level):8}", fg=_COLOURS.get(level.upper())),
-        click.style(_visible(data.get("component", record.path.stem)), bold=True),
-        _visible(data.get("message", "")),
+        click.style(shown_time(record.key), dim=True),
+        click.style(f"{visible(level):8}", fg=_COLOURS.get(level.upper())),
+        click.style(visible(data.get("component", record.path.stem)), bold=True),
+        visible(data.get("message", "")),
     ]
     if data.get("task_id") is not None:
-        parts.append(click.style(_visible(data["task_id"]), fg="cyan"))
-    further = [f"{key}={_visible(data[key])}" for key in data if key not in _SEED_KEYS]
-    return " ".join([*parts, click.style(_visible(" ".join(further)), dim=True)]).rstrip()
-
-
-def _local_time(key: str) -> str:
-    moment = datetime.fromisoformat(key[:26] + "+00:00").astimezone()
-    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
-
-
-def _visible(value: object) -> str:
-    """`value` without what would steer the terminal: newlines and escape sequences."""
-    text = str(value)
-    return text if text.isprintable() else "".join(map(_visible_character, text))
-
-
-def _visible_character(character: str) -> str:
-    return character if character.isprintable() else repr(character)[1:-1]
+        parts.append(click.style(visible(data["task_id"]), fg="cyan"))
+    further = [f"{key}={visible(data[key])}" for key in data if key not in _SEED_KEYS]
+    return " ".join([*parts, click.style(visible(" ".join(further)), dim=True)]).rstrip()
 
 
 def _report_unreadable(found: "Search") -> None:

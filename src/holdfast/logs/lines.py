@@ -114,3 +114,19 @@ def sort_key(timestamp: Any) -> str | None:
 def key_of(moment: datetime) -> str:
     """The sort key of an aware `moment`; a whole second is the smallest key of that second."""
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+
+
+def shown_time(key: str) -> str:
+    """The time of a sort key by the clock of this machine, to the millisecond."""
+    moment = datetime.fromisoformat(f"{key[:26]}+00:00").astimezone()
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def visible(value: object) -> str:
+    """`value` without what would steer a terminal or a page: newlines, escape sequences."""
+    text = str(value)
+    return text if text.isprintable() else "".join(map(_visible_character, text))
+
+
+def _visible_character(character: str) -> str:
+    return character if character.isprintable() else repr(character)[1:-1]

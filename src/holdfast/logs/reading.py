@@ -72,24 +72,40 @@ class Search:
         self.unreadable: Counter[Path] = Counter()
 
     def __iter__(self) -> Iterator[Record]:
+        sources = self._open()
+        yield from self._present(sources)
+        if self.follow:
+            for batch in self._additions(sources):
+                yield from batch
+
+    def batches(self) -> Iterator[list[Record]]:
+        """What is there, then what each look finds, which may be nothing. Never ends."""
+        sources = self._open()
+        yield list(self._present(sources))
+        yield from self._additions(sources)
+
+    def _open(self) -> list[Source]:
         sources = open_sources(self.directory)
         if self.follow:
             for source in sources:
                 if not source.name.packed:
                     source.leave_unfinished_line()
-        found = self._merge(sources)
-        yield from found if self.limit is None else _newest(found, self.limit)
-        if self.follow:
-            from holdfast.logs.following import Follower
+        return sources
 
-            follower = Follower(self.directory, sources)
-            for batch in follower.batches():
-                fresh = [
-                    record
-                    for path, component, block in batch
-                    for record in self.records_of(block, path, component)
-                ]
-                yield from sorted(fresh, key=_by_key)
+    def _present(self, sources: list[Source]) -> Iterator[Record]:
+        found = self._merge(sources)
+        return found if self.limit is None else _newest(found, self.limit)
+
+    def _additions(self, sources: list[Source]) -> Iterator[list[Record]]:
+        from holdfast.logs.following import Follower
+
+        for batch in Follower(self.directory, sources).batches():
+            fresh = [
+                record
+                for path, component, block in batch
+                for record in self.records_of(block, path, component)
+            ]
+            yield sorted(fresh, key=_by_key)
 
     def records_of(self, block: bytes, path: Path, component: str) -> Iterator[Record]:
         """The wanted records among the whole lines of `block`."""

@@ -79,7 +79,7 @@ def show(path: str, template: str, view: View) -> Route:
     """A page at `path`: `template`, with what `view` returns."""
 
     async def endpoint(request: Request) -> Response:
-        asked = _asked(request, request.query_params)
+        asked = asked_of(request, request.query_params)
         data = await request.app.state.desk.look(partial(_given, view, asked))
         return await anyio.to_thread.run_sync(render, request, template, {"asked": asked, **data})
 
@@ -93,7 +93,7 @@ def act(path: str, action: Action) -> Route:
         fields = await _form(request)
         if not request.app.state.keys.is_csrf(fields.get("csrf", "")):
             raise RefusedError("this form is not of this page", hint="go back, load it again")
-        asked = _asked(request, fields)
+        asked = asked_of(request, fields)
         label = f"ui {request.url.path}"
         done: Done = await request.app.state.desk.do(label, partial(_given, action, asked))
         answer = RedirectResponse(done.to, 303)
@@ -104,7 +104,8 @@ def act(path: str, action: Action) -> Route:
     return Route(path, endpoint, methods=["POST"], name=f"{action.__module__}.{action.__name__}")
 
 
-def _asked(request: Request, fields: QueryParams) -> Asked:
+def asked_of(request: Request, fields: QueryParams) -> Asked:
+    """What the request asks for."""
     state = request.app.state
     return Asked(request.path_params, fields, state.errands, state.samples)
 

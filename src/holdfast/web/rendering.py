@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from holdfast import __version__
 from holdfast.claude.masking import mask, mask_everywhere
+from holdfast.logs.lines import shown_time
 
 _LONGEST_JSON = 20_000  # characters
 _BRIEF = 120  # characters
@@ -88,7 +89,7 @@ def templates() -> Environment:
         "number": lambda number: f"{number:,}",
         "lasting": lasting,
         "local": local_time,
-        "log_time": log_time,
+        "log_time": shown_time,
         "further": further,
     }
     made.filters |= filters
@@ -167,12 +168,6 @@ def local_time(moment: datetime | float) -> str:
     if isinstance(moment, int | float):
         moment = datetime.fromtimestamp(moment, UTC)
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
-
-
-def log_time(key: str) -> str:
-    """The time of a log line in the zone of this machine, to the millisecond."""
-    moment = datetime.fromisoformat(key[:26] + "+00:00").astimezone()
-    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3]
 
 
 def further(data: Mapping[str, Any]) -> dict[str, Any]:

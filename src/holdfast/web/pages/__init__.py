@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from holdfast.web.pages import errands, events, overview, queues, workflows
+from holdfast.web.pages import errands, events, logs, overview, queues, workflows
 
-_MODULES = (overview, workflows, queues, events)
+_MODULES = (overview, workflows, queues, events, logs)
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
