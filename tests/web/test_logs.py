@@ -121,7 +121,9 @@ def test_new_lines_appear_while_they_are_written(page: "Page", served: Served) -
     page.goto("/logs/tail?component=Night*")
     page.get_by_text("Live", exact=True).wait_for()
     # Small files, so that the tail has to follow rotations.
-    watch = get_logger("Nightwatch", directory=served.root / "logs", rotation=Rotation(max_bytes=400))
+    watch = get_logger(
+        "Nightwatch", directory=served.root / "logs", rotation=Rotation(max_bytes=400)
+    )
     try:
         for number in range(8):
             watch.info(f"round {number} {HOSTILE}", sound="x" * 30_000)

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from heapq import heappush, heappushpop
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -98,6 +99,18 @@ class Usage(msgspec.Struct, rename="camel"):
     ages: dict[str, Amount]
     large: list[LargeFile]
     unreadable: list[Unreadable]
+
+    def below(self, path: str = "") -> list[FolderUsage]:
+        """The folder `path` and all that were measured below it, in the order of a tree.
+
+        Raises `NotFoundError`.
+        """
+        at = next((n for n, folder in enumerate(self.folders) if folder.path == path), None)
+        if at is None:
+            raise NotFoundError("this folder was not measured", path=Path(self.root) / path)
+        depth = self.folders[at].depth
+        rest = islice(self.folders, at + 1, None)
+        return [self.folders[at], *takewhile(lambda folder: folder.depth > depth, rest)]
 
 
 def measure(

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from holdfast.errors import NotFoundError
+from holdfast.web.surveys import Surveys
 
 _KEPT = 50  # errands
 _LINES = 1_000  # of what one says
@@ -57,6 +58,7 @@ class Errands:
         self._working: dict[int, tuple[subprocess.Popen[bytes], threading.Thread]] = {}
         self._lock = threading.Lock()
         self._number = 0
+        self.surveys = Surveys(lambda line, stderr: self._spawn([*line, *self._settings], stderr))
 
     def start(self, line: Sequence[str]) -> Errand:
         """Run ``holdfast`` with the words of `line`; does not wait for it."""
@@ -87,7 +89,8 @@ class Errands:
     @property
     def changes(self) -> int:
         """Grows with whatever happens to an errand."""
-        return sum(errand.changes for errand in list(self._errands.values()))
+        own = sum(errand.changes for errand in list(self._errands.values()))
+        return own + self.surveys.changes
 
     def wait(self, errand: Errand, seconds: float) -> bool:
         """Give an errand some time; whether it has ended."""
@@ -102,11 +105,14 @@ class Errands:
 
     def end(self) -> None:
         """End those that still work, and wait until they are gone."""
+        self.surveys.end()
         for process, thread in list(self._working.values()):
             process.terminate()
             thread.join()
 
-    def _spawn(self, line: Sequence[str]) -> subprocess.Popen[bytes]:
+    def _spawn(
+        self, line: Sequence[str], stderr: int = subprocess.STDOUT
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-P", "-m", "holdfast", *line],
             cwd=self._root,
@@ -118,7 +124,7 @@ class Errands:
             },
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             start_new_session=True,
             creationflags=_NO_WINDOW | _OWN_GROUP,
         )

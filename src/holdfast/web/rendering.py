@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 
 from holdfast import __version__
 from holdfast.claude.masking import mask, mask_everywhere
-from holdfast.logs.lines import shown_time
+from holdfast.logs.lines import shown_time, visible
 
 _LONGEST_JSON = 20_000  # characters
 _BRIEF = 120  # characters
@@ -91,6 +91,7 @@ def templates() -> Environment:
         "local": local_time,
         "log_time": shown_time,
         "further": further,
+        "visible": visible,
     }
     made.filters |= filters
     return made

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from holdfast.web.pages import errands, events, logs, overview, queues, workflows
+from holdfast.web.pages import disk, errands, events, logs, overview, queues, workflows
 
-_MODULES = (overview, workflows, queues, events, logs)
+_MODULES = (overview, workflows, queues, events, logs, disk)
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
