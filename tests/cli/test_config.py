@@ -79,3 +79,21 @@ def test_validate_names_file_line_and_key(holdfast: Runner, root: Path) -> None:
 def test_path_tells_the_files(holdfast: Runner, root: Path) -> None:
     rows = json.loads(holdfast("config", "path", "--json", cwd=root).stdout)
     assert [row["layer"] for row in rows] == ["home", "claude", "workspace"]
+
+
+def test_what_the_workspace_could_not_be_opened_with_is_refused(
+    holdfast: Runner, root: Path
+) -> None:
+    done = holdfast("config", "set", "queues.url", "nothing://here", "-w", root)
+    assert done.returncode == 2
+    assert holdfast("status", "-w", root).returncode == 0
+
+    path = root / "configs" / "holdfast.json"
+    path.write_text('{"queues": {"url": "nothing://here"}, "undo": {"keepDays": 3}}', "utf-8")
+    found = holdfast("config", "validate", "-w", root)
+    assert found.returncode == 2
+    assert "nothing" in found.stdout
+    # What is wrong already does not keep anything from being mended.
+    assert holdfast("config", "set", "undo.keepDays", "4", "-w", root).returncode == 0
+    assert holdfast("config", "set", "queues.url", "memory://", "-w", root).returncode == 0
+    assert holdfast("config", "validate", "-w", root).returncode == 0

@@ -23,7 +23,12 @@ from holdfast.workspace.layers import (
     unknown_keys,
 )
 from holdfast.workspace.layout import Layout
-from holdfast.workspace.settings import SettingsDocument, defaults, settings_layers
+from holdfast.workspace.settings import (
+    SettingsDocument,
+    defaults,
+    read_settings,
+    settings_layers,
+)
 
 
 class Value(NamedTuple):
@@ -81,16 +86,38 @@ def change_setting(layout: Layout, name: str, text: str, *, in_home: bool = Fals
     """Set one value in ``configs/holdfast.json``, or for all workspaces in the home's file.
 
     All else in the file stays byte for byte. Returns the file. Raises `NotFoundError` for an
-    unknown setting, `UsageError` for a value of the wrong type, `UnreadableError` for a file that
+    unknown setting, `UsageError` for a value that cannot be, `UnreadableError` for a file that
     cannot be read; then nothing is changed.
     """
-    key = find_key(name)
-    value = key.read(text)
+    value = value_from(layout, name, text)
     path = files_of(layout)["home" if in_home else "workspace"]
     if read_file("", path) is None:
         make_folder(path.parent)
     GuestFile(path, lock="none").edit([Put(tuple(name.split(".")), value)])
     return path
+
+
+def value_from(layout: Layout, name: str, text: str) -> Any:
+    """The value that `text` means for the setting `name`.
+
+    Raises `NotFoundError` for an unknown setting; `UsageError` for a value of the wrong type, or
+    one with which the settings could not be read any more.
+    """
+    value = find_key(name).read(text)
+    try:
+        read_settings(layout, (f"{name}={text}",))
+    except HoldfastError:
+        if _is_readable(layout):  # else it may be mended bit by bit
+            raise
+    return value
+
+
+def _is_readable(layout: Layout) -> bool:
+    try:
+        read_settings(layout)
+    except HoldfastError:
+        return False
+    return True
 
 
 def check_settings(layout: Layout) -> list[HoldfastError]:
@@ -106,6 +133,11 @@ def check_settings(layout: Layout) -> list[HoldfastError]:
             problems.append(error)
             continue
         problems += [_unknown(layer, key) for key in unknown_keys(layer, SettingsDocument)]
+    if not problems:
+        try:
+            read_settings(layout)
+        except HoldfastError as error:
+            problems.append(error)  # of right types, and yet no engine or place there is
     return problems
 
 

@@ -6,7 +6,9 @@ from typing import TypeVar
 
 import anyio.to_thread
 
+from holdfast.durable.points import PointLog, recording
 from holdfast.facade import Workspace, workspace_at
+from holdfast.workspace.layout import Layout, find_layout
 
 Result = TypeVar("Result")
 
@@ -29,6 +31,14 @@ class Desk:
         """As `look`; what the work destroys is one undo point called `label`."""
         return await anyio.to_thread.run_sync(self._do, label, work)
 
+    async def look_at(self, work: Callable[[Layout], Result]) -> Result:
+        """Call `work` with the places of the workspace, whose settings may be unreadable."""
+        return await anyio.to_thread.run_sync(lambda: work(find_layout(self.root)))
+
+    async def do_at(self, label: str, work: Callable[[Layout], Result]) -> Result:
+        """As `look_at`; what the work destroys is one undo point called `label`."""
+        return await anyio.to_thread.run_sync(self._do_at, label, work)
+
     def look_here(self, work: Callable[[Workspace], Result]) -> Result:
         """As `look`, on a thread that is one already."""
         with workspace_at(self.root, self.settings) as workspace:
@@ -37,3 +47,8 @@ class Desk:
     def _do(self, label: str, work: Callable[[Workspace], Result]) -> Result:
         with workspace_at(self.root, self.settings) as workspace, workspace.point(label):
             return work(workspace)
+
+    def _do_at(self, label: str, work: Callable[[Layout], Result]) -> Result:
+        layout = find_layout(self.root)
+        with recording(PointLog(layout.points), label):
+            return work(layout)

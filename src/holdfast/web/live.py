@@ -17,7 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from holdfast.errors import HoldfastError
 from holdfast.facade import Workspace
+from holdfast.workspace.layout import Layout
 
 _PAUSE = 0.5  # seconds between two looks
 _SERVER_PAUSE = 2  # seconds after which a store on a server counts as changed
@@ -35,13 +37,17 @@ def routes() -> list[Route]:
 
 async def _stream(request: Request) -> Response:
     stores = [name for name in request.query_params.get("stores", "").split(",") if name]
-    events = _events(request.app.state, stores)
+    state = request.app.state
+    try:
+        places = await state.desk.look(partial(places_of, stores=stores))
+    except HoldfastError:
+        # Settings that cannot be read are watched too: they will be mended.
+        places = await state.desk.look_at(partial(own_places, stores=stores))
+    events = _events(state, places, stores)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(state: Any, stores: list[str]) -> AsyncIterator[str]:
-    places = await state.desk.look(partial(places_of, stores=stores))
-
+async def _events(state: Any, places: Places, stores: list[str]) -> AsyncIterator[str]:
     async def look() -> dict[str, object]:
         seen = await anyio.to_thread.run_sync(stamps, places)
         seen["errands"] = state.errands.changes
@@ -70,7 +76,13 @@ def places_of(workspace: Workspace, stores: list[str]) -> Places:
     layout = workspace.layout
     known: Places = dict.fromkeys(("workflows", "queues", "events"))
     known |= {name: layout.root / path for name, path in workspace.store_paths().items()}
-    known |= {
+    known |= own_places(layout, stores)
+    return {name: known[name] for name in stores if name in known}
+
+
+def own_places(layout: Layout, stores: list[str]) -> Places:
+    """Those of the named stores that lie where no setting says."""
+    known: Places = {
         "backups": layout.backups,
         "quarantine": layout.quarantine,
         "points": layout.points,

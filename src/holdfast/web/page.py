@@ -1,6 +1,6 @@
 """The shape of a page: what it is called, what it shows, what it does. See the package."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -15,9 +15,11 @@ from starlette.routing import Route
 
 from holdfast.errors import RefusedError, UsageError
 from holdfast.facade import Workspace
+from holdfast.web.desk import Desk
 from holdfast.web.errands import Errands
 from holdfast.web.rendering import render
 from holdfast.web.sampling import Samples
+from holdfast.workspace.layout import Layout
 
 _LARGEST_FORM = 1_000_000  # bytes
 _MOST_FIELDS = 1_000
@@ -40,12 +42,16 @@ class Done(NamedTuple):
 
 @dataclass(frozen=True)
 class Asked:
-    """What somebody asked for: parts of the path, fields of the query or of the form."""
+    """What somebody asked for: parts of the path, fields of the query or of the form.
+
+    `settings` are those that this page was served with.
+    """
 
     path: dict[str, str]
     fields: QueryParams
     errands: Errands
     samples: Samples
+    settings: tuple[str, ...] = ()
 
     def text(self, name: str) -> str | None:
         """A field that was filled in, without the space around it."""
@@ -73,29 +79,51 @@ class Asked:
 
 View = Callable[[Workspace, Asked], dict[str, Any]]
 Action = Callable[[Workspace, Asked], Done]
+Through = Callable[..., Awaitable[Any]]
+"""The way of a desk that views and actions are called by."""
 
 
 def show(path: str, template: str, view: View) -> Route:
     """A page at `path`: `template`, with what `view` returns."""
+    return _show(path, template, view, Desk.look)
 
+
+def act(path: str, action: Action) -> Route:
+    """A form at `path`: done only when this page made the form."""
+    return _act(path, action, Desk.do)
+
+
+def show_unopened(
+    path: str, template: str, view: Callable[[Layout, Asked], dict[str, Any]]
+) -> Route:
+    """As `show`, for a page that is there also when the settings cannot be read."""
+    return _show(path, template, view, Desk.look_at)
+
+
+def act_unopened(path: str, action: Callable[[Layout, Asked], Done]) -> Route:
+    """As `act`, for what is done also when the settings cannot be read."""
+    return _act(path, action, Desk.do_at)
+
+
+def _show(
+    path: str, template: str, view: Callable[[Any, Asked], dict[str, Any]], look: Through
+) -> Route:
     async def endpoint(request: Request) -> Response:
         asked = asked_of(request, request.query_params)
-        data = await request.app.state.desk.look(partial(_given, view, asked))
+        data = await look(request.app.state.desk, partial(_given, view, asked))
         return await anyio.to_thread.run_sync(render, request, template, {"asked": asked, **data})
 
     return Route(path, endpoint, methods=["GET"], name=template)
 
 
-def act(path: str, action: Action) -> Route:
-    """A form at `path`: done only when this page made the form."""
-
+def _act(path: str, action: Callable[[Any, Asked], Done], do: Through) -> Route:
     async def endpoint(request: Request) -> Response:
         fields = await _form(request)
         if not request.app.state.keys.is_csrf(fields.get("csrf", "")):
             raise RefusedError("this form is not of this page", hint="go back, load it again")
         asked = asked_of(request, fields)
         label = f"ui {request.url.path}"
-        done: Done = await request.app.state.desk.do(label, partial(_given, action, asked))
+        done: Done = await do(request.app.state.desk, label, partial(_given, action, asked))
         answer = RedirectResponse(done.to, 303)
         if done.told:
             request.app.state.notices.leave(answer, done.told)
@@ -107,11 +135,11 @@ def act(path: str, action: Action) -> Route:
 def asked_of(request: Request, fields: QueryParams) -> Asked:
     """What the request asks for."""
     state = request.app.state
-    return Asked(request.path_params, fields, state.errands, state.samples)
+    return Asked(request.path_params, fields, state.errands, state.samples, state.desk.settings)
 
 
-def _given(function: Callable[[Workspace, Asked], Any], asked: Asked, workspace: Workspace) -> Any:
-    return function(workspace, asked)
+def _given(function: Callable[[Any, Asked], Any], asked: Asked, given: Any) -> Any:
+    return function(given, asked)
 
 
 async def _form(request: Request) -> QueryParams:

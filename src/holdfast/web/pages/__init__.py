@@ -4,9 +4,18 @@ from collections.abc import Sequence
 
 from starlette.routing import Route
 
-from holdfast.web.pages import disk, errands, events, logs, overview, queues, workflows
+from holdfast.web.pages import (
+    disk,
+    errands,
+    events,
+    logs,
+    overview,
+    queues,
+    settings,
+    workflows,
+)
 
-_MODULES = (overview, workflows, queues, events, logs, disk)
+_MODULES = (overview, workflows, queues, events, logs, disk, settings)
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
