@@ -11,11 +11,12 @@ from holdfast.web.pages import (
     logs,
     overview,
     queues,
+    security,
     settings,
     workflows,
 )
 
-_MODULES = (overview, workflows, queues, events, logs, disk, settings)
+_MODULES = (overview, workflows, queues, events, logs, disk, settings, security)
 
 PAGES = tuple(module.PAGE for module in _MODULES)
 
