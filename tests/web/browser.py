@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from holdfast.facade import Workspace, open_workspace
 from tests.conftest import child_environment, require
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, ConsoleMessage, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 
@@ -67,6 +68,7 @@ def serving(root: Path, home: Path) -> Iterator[Served]:
 @contextmanager
 def open_browser() -> Iterator["Browser"]:
     """The Chromium on the PATH, else Playwright's own; without any the test is skipped."""
+    require(find_spec("playwright") is not None, "the package playwright")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -83,7 +85,15 @@ def open_browser() -> Iterator["Browser"]:
 def _arguments() -> list[str]:
     if sys.platform == "win32":
         return []
-    return ["--no-sandbox"] if os.getuid() == 0 else []
+    # Where it runs as root it is in a container, whose shared memory is small.
+    return ["--no-sandbox", "--disable-dev-shm-usage"] if os.getuid() == 0 else []
+
+
+def expect(locator: "Locator") -> Any:
+    """What has to become true of a part of the page within some seconds."""
+    from playwright.sync_api import expect as waiting
+
+    return waiting(locator)
 
 
 def carried_out(page: "Page", outcome: str = "good") -> None:

@@ -2,9 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from playwright.sync_api import expect
-
-from tests.web.browser import Served
+from tests.web.browser import Served, expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
 
-from tests.web.browser import Served, violations
+from tests.web.browser import Served, expect, violations
 from tests.web.filled import put_dead_letters
 
 if TYPE_CHECKING:

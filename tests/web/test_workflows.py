@@ -3,10 +3,9 @@
 from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import expect
 
 from holdfast.workflows.loading import load_file
-from tests.web.browser import Served, violations
+from tests.web.browser import Served, expect, violations
 from tests.web.filled import TOKEN, put_survey, run_survey
 
 if TYPE_CHECKING:

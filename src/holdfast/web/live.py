@@ -120,7 +120,10 @@ def _below(folder: Path, depth: int, left: list[int]) -> Iterator[object]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if left[0] <= 0 or entry.name.endswith(".lock"):
+                if left[0] <= 0:  # too many: at least what comes and goes is seen
+                    yield folder.stat().st_mtime_ns
+                    return
+                if entry.name.endswith(".lock"):
                     continue
                 left[0] -= 1
                 if entry.is_dir(follow_symlinks=False):

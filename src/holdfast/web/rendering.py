@@ -22,6 +22,7 @@ from holdfast.workspace.sizes import readable_size
 
 _LONGEST_JSON = 20_000  # characters
 _BRIEF = 120  # characters
+_SHORTEST = 8  # characters; what is shorter is not taken for a secret anywhere
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "message"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -199,7 +200,7 @@ def _cut(text: str, length: int) -> str:
 def _printed(value: object) -> object:
     """What a template prints: without its secrets, unless this package made it."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _masked(value)
+        return value if len(value) < _SHORTEST and value.isascii() else _masked(value)
     return "" if value is None else value
 
 

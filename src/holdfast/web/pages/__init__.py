@@ -14,13 +14,26 @@ from holdfast.web.pages import (
     overview,
     points,
     queues,
+    security,
     servers,
     settings,
     snapshots,
     workflows,
 )
 
-_MODULES = (overview, workflows, queues, events, agents, servers, backups, logs, disk, settings)
+_MODULES = (
+    overview,
+    workflows,
+    queues,
+    events,
+    agents,
+    servers,
+    backups,
+    logs,
+    disk,
+    settings,
+    security,
+)
 _FURTHER = (snapshots, points, errands)  # pages lead to them
 
 PAGES = tuple(module.PAGE for module in _MODULES)

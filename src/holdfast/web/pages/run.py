@@ -14,7 +14,8 @@ from holdfast.workflows import RunInfo, StepInfo
 
 _STEPS = 300
 _LINES = 200
-_SLACK = timedelta(seconds=1)  # log lines and runs are stamped by different hands
+# Log lines and runs are stamped by different hands; what a run started may log after its end.
+_BEFORE, _AFTER = timedelta(seconds=1), timedelta(minutes=5)
 
 
 class Lane(NamedTuple):
@@ -87,7 +88,13 @@ def _lines(
 ) -> list[Any]:
     """What the run, or one step, logged, and what the other stores say of it."""
     task = f"{found.id}:{step}" if step else found.id
-    logged = search(workspace.layout.logs, task=task, since=found.created_at - _SLACK, limit=_LINES)
+    logged = search(
+        workspace.layout.logs,
+        task=task,
+        since=found.created_at - _BEFORE,
+        until=found.finished_at and found.finished_at + _AFTER,
+        limit=_LINES,
+    )
     try:
         return list(timeline(workspace, logged, task, problems))
     except HoldfastError as error:
