@@ -74,3 +74,28 @@ def test_follow_prints_what_comes(logged: Path) -> None:
         lines.append(process.stdout.readline())
         process.kill()
     assert [json.loads(line)["message"].split()[0] for line in lines] == ["Task", "No", "Flowers"]
+
+
+def test_what_was_said_in_sessions(holdfast: Runner, logged: Path) -> None:
+    folder = logged.parent / ".claude" / "projects" / "-slug"
+    folder.mkdir(parents=True)
+    told = "set the token ghp_" + "a1B2" * 9 + " and rm -rf plan.md"
+    record = {
+        "type": "user",
+        "cwd": str(logged),
+        "sessionId": "s1",
+        "timestamp": "2026-11-25T10:00:00Z",
+        "message": {"role": "user", "content": told},
+    }
+    (folder / "s1.jsonl").write_text(json.dumps(record) + "\n{torn", encoding="utf-8")
+    done = holdfast("logs", "--transcripts", "RM -RF", "-w", logged)
+    assert done.returncode == 0, done.stderr
+    assert "rm -rf plan.md" in done.stdout
+    assert "s1.jsonl:1" in done.stdout
+    assert "a1B2a1B2" not in done.stdout
+    assert "1 unreadable" in done.stderr
+    listed = json.loads(holdfast("logs", "--transcripts", "plan", "--json", "-w", logged).stdout)
+    assert [each["session"] for each in listed] == ["s1"]
+    nothing = holdfast("logs", "--transcripts", "wasps", "-w", logged)
+    assert "Nothing of that kind" in nothing.stderr
+    assert holdfast("logs", "--transcripts", "x", "--follow", "-w", logged).returncode == 2

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError, UsageError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from holdfast.logs.reading import Record, Search
 
 _COLOURS = {"DEBUG": "bright_black", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "magenta"}
+_TRANSCRIPT_RECORDS = 20  # shown unless a limit is given
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id"))
 
 
@@ -26,6 +28,7 @@ _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id")
         "holdfast logs --component 'agent-*' --grep 'time(d )?out' --limit 20",
         "holdfast logs --since yesterday --until today --json",
         "holdfast logs --follow",
+        "holdfast logs --transcripts 'rm -rf' --since 2d",
     ],
 )
 @click.option(
@@ -38,6 +41,9 @@ _SEED_KEYS = frozenset(("timestamp", "component", "level", "message", "task_id")
 @click.option("--grep", metavar="REGEX", help="In the message or the further values.")
 @click.option("--limit", type=click.IntRange(min=0), metavar="N", help="The newest N lines only.")
 @click.option("-f", "--follow", is_flag=True, help="Go on with new lines as they are written.")
+@click.option(
+    "--transcripts", metavar="TEXT", help="Search what was said in Claude Code's sessions instead."
+)
 def logs(
     terminal: Terminal,
     components: tuple[str, ...],
@@ -48,13 +54,22 @@ def logs(
     grep: str | None,
     limit: int | None,
     follow: bool,
+    transcripts: str | None,
 ) -> None:
     """Search the workspace's logs, oldest line first, rotated and compressed files included.
 
     With --task, what the run, its steps, messages and events have to say stands between the lines.
     People see columns and colours; a pipe gets the JSON lines as they are. Lines that cannot be
     read are counted on standard error.
+
+    --transcripts takes --since, --until and --limit: sessions of this workspace and its home, tool
+    calls and their results included, the newest first, secrets masked.
     """
+    if transcripts is not None:
+        if components or level or task or grep or follow:
+            raise UsageError("--transcripts goes with --since, --until and --limit only")
+        _search_transcripts(terminal, transcripts, since, until, limit)
+        return
     if follow and terminal.json:
         raise UsageError("--json is one document and --follow never ends", hint="pipe the lines")
     from holdfast.logs.reading import search
@@ -90,6 +105,40 @@ def logs(
     _report_unreadable(found)
     for problem in problems:
         click.echo(f"not shown: {problem}", err=True)
+
+
+def _search_transcripts(
+    terminal: Terminal, text: str, since: str | None, until: str | None, limit: int | None
+) -> None:
+    from holdfast.claude.places import claude_places
+    from holdfast.claude.transcripts import Wanted, search_transcripts
+    from holdfast.logs.times import parse_time
+    from holdfast.secrets.masking import masked_text
+
+    layout = terminal.open().layout
+    wanted = Wanted(
+        folders=(layout.root,),
+        places=(layout.home,),
+        text=text,
+        since=None if since is None else parse_time(since),
+        until=None if until is None else parse_time(until),
+    )
+    most = _TRANSCRIPT_RECORDS if limit is None else limit
+    found = search_transcripts(claude_places(layout.home).transcripts, wanted, limit=most)
+    rows = [{**msgspec.to_builtins(each), "text": masked_text(each.text)} for each in found.found]
+    if terminal.json:
+        terminal.emit(rows, "")
+    for row in rows if not terminal.json else ():
+        where = f"{row['path']}:{row['line']}"
+        click.echo(f"{row['at']} {row['role']}: {_visible(row['text'])}\n    {where}")
+    if not rows:
+        terminal.note("Nothing of that kind was said.")
+    if found.unreadable:
+        terminal.note(f"{found.unreadable} unreadable line(s) skipped")
+    if not found.complete:
+        terminal.note(
+            f"only {found.transcripts} transcripts were read in time: narrow it by --since"
+        )
 
 
 def _print(records: "Iterable[Record]", *, for_people: bool, at_once: bool) -> int:
