@@ -95,7 +95,7 @@ def _row(layout: Layout, key: Key, value: Value | None, asked: Asked) -> dict[st
         "variable": key.variable,
         "text": text,
         "layer": None if value is None else value.layer,
-        "default": _as_text(look_up(defaults(layout), key.name)),
+        "default": _as_text(look_up(defaults(layout), key.path)),
         "choices": [each for each in get_args(key.type) if isinstance(each, str)],
         "is_long": not isinstance(value.data if value else None, str | int | float | None),
         "typed": typed if problem else ("" if hidden else text),
