@@ -35,17 +35,17 @@ def routes() -> list[Route]:
 
 async def _stream(request: Request) -> Response:
     stores = [name for name in request.query_params.get("stores", "").split(",") if name]
-    events = _events(request.app.state, stores)
+    state = request.app.state
+    places = await state.desk.look(partial(places_of, stores=stores))
+    events = _events(state, places, with_samples="samples" in stores)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(state: Any, stores: list[str]) -> AsyncIterator[str]:
-    places = await state.desk.look(partial(places_of, stores=stores))
-
+async def _events(state: Any, places: Places, *, with_samples: bool) -> AsyncIterator[str]:
     async def look() -> dict[str, object]:
         seen = await anyio.to_thread.run_sync(stamps, places)
         seen["errands"] = state.errands.changes
-        if "samples" in stores:
+        if with_samples:
             seen["samples"] = state.samples.looks
         return seen
 
@@ -67,11 +67,12 @@ async def _events(state: Any, stores: list[str]) -> AsyncIterator[str]:
 
 def places_of(workspace: Workspace, stores: list[str]) -> Places:
     """Where the named stores lie; None for one that is on a server or in memory."""
-    layout = workspace.layout
+    layout, settings = workspace.layout, workspace.settings
+    vaults = [each.folder for each in settings.destinations if each.kind == "snapshot"]
     known: Places = dict.fromkeys(("workflows", "queues", "events"))
     known |= {name: layout.root / path for name, path in workspace.store_paths().items()}
     known |= {
-        "backups": layout.backups,
+        "backups": vaults[0] if vaults else layout.backups,
         "quarantine": layout.quarantine,
         "points": layout.points,
         "schedule": layout.schedule,
