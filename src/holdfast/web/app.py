@@ -16,11 +16,7 @@ from holdfast.web.desk import Desk
 from holdfast.web.errands import Errands
 from holdfast.web.gate import Gate, Keys
 from holdfast.web.pages import PAGES, all_routes
-from holdfast.web.problems import (
-    holdfast_problem,
-    http_problem,
-    unexpected_problem,
-)
+from holdfast.web.problems import holdfast_problem, http_problem, unexpected_problem
 from holdfast.web.rendering import Notices
 from holdfast.web.sampling import Samples
 

@@ -43,15 +43,15 @@ async def _stream(request: Request) -> Response:
     except HoldfastError:
         # Settings that cannot be read are watched too: they will be mended.
         places = await state.desk.look_at(partial(own_places, stores=stores))
-    events = _events(state, places, stores)
+    events = _events(state, places, with_samples="samples" in stores)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(state: Any, places: Places, stores: list[str]) -> AsyncIterator[str]:
+async def _events(state: Any, places: Places, *, with_samples: bool) -> AsyncIterator[str]:
     async def look() -> dict[str, object]:
         seen = await anyio.to_thread.run_sync(stamps, places)
         seen["errands"] = state.errands.changes
-        if "samples" in stores:
+        if with_samples:
             seen["samples"] = state.samples.looks
         return seen
 
@@ -73,10 +73,13 @@ async def _events(state: Any, places: Places, stores: list[str]) -> AsyncIterato
 
 def places_of(workspace: Workspace, stores: list[str]) -> Places:
     """Where the named stores lie; None for one that is on a server or in memory."""
-    layout = workspace.layout
+    layout, settings = workspace.layout, workspace.settings
+    vaults = [each.folder for each in settings.destinations if each.kind == "snapshot"]
     known: Places = dict.fromkeys(("workflows", "queues", "events"))
     known |= {name: layout.root / path for name, path in workspace.store_paths().items()}
     known |= own_places(layout, stores)
+    if vaults and "backups" in known:
+        known["backups"] = vaults[0]
     return {name: known[name] for name in stores if name in known}
 
 

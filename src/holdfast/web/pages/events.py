@@ -1,7 +1,7 @@
 """Events: the streams, and what happened in one or in all of them, live."""
 
-from collections.abc import Sequence
-from itertools import islice, takewhile
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from starlette.routing import Route
@@ -15,7 +15,8 @@ PAGE = Page("Events", "/events", "events")
 
 _STREAMS = 50
 _EVENTS = 100
-_LOOKS = 20  # at ever longer stretches, for types that are rare
+_STRETCH = 10_000  # places that are looked through first for events of one type
+_LOOKS = 20  # at ever longer stretches
 
 
 def routes() -> Sequence[Route]:
@@ -69,20 +70,25 @@ def _newest_first(
     double, so that a rare type is found without reading everything.
     """
     found: list[Event] = []
-    size = _EVENTS
+    size = _EVENTS if types is None else _STRETCH
     for _ in range(_LOOKS):
         start = max(1, before - size)
-        stretch = takewhile(
-            lambda event, end=before: _place(event, name) < end,  # type: ignore[misc]
-            log.read(name, from_=start, types=types),
-        )
-        found += list(stretch)[::-1]
+        found += list(_between(log, name, start, before, types))[::-1]
         before, size = start, size * 2
         if start == 1 or len(found) >= _EVENTS:
             break
     if len(found) > _EVENTS:
         return found[:_EVENTS], _place(found[_EVENTS - 1], name)
     return found, before if before > 1 else None
+
+
+def _between(
+    log: EventLog, name: str | None, start: int, end: int, types: list[str] | None
+) -> Iterator[Event]:
+    for event in log.read(name, from_=start, types=types):
+        if _place(event, name) >= end:
+            return
+        yield event
 
 
 def _place(event: Event, name: str | None) -> int:

@@ -38,8 +38,6 @@ def queues(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     return {
         "rows": rows,
         "lines": {row["queue"]: _depths(asked.samples.of(row["queue"])) for row in rows},
-        "waiting": sum(row["ready"] for row in rows if row["kind"] != "topic"),
-        "dead": sum(row.get("dead") or 0 for row in rows),
     }
 
 
