@@ -110,12 +110,27 @@ def test_files_are_shown_safely(page: "Page", guest: Caller, kept: list[str]) ->
 def test_only_the_beginning_of_a_long_file_is_shown(served: Served, guest: Caller) -> None:
     with served.open() as workspace:
         long = "".join(f"line {number}\n" for number in range(60_000))
-        (served.root / "long.txt").write_text(long + f"token={SECRET}\n", encoding="utf-8")
+        (served.root / "long.txt").write_text(long, encoding="utf-8")
+        settings = {"args": ["--password", "open-sesame-7"], "more": long}
+        (served.root / "long.json").write_text(json.dumps(settings), encoding="utf-8")
         identity = workspace.snapshot().snapshot.id
     body = guest.get(f"/backups/at/backups/{identity}/file?path=long.txt").body
     assert "The beginning of it" in body
     assert len(body) < 200_000
     assert body.count("line ") > 9_000
+    body = guest.get(f"/backups/at/backups/{identity}/file?path=long.json").body
+    assert "•••• (13 characters)" in body
+    assert "open-sesame-7" not in body
+
+
+def test_an_errand_has_the_settings_of_the_page_before_its_paths(
+    served: Served, kept: list[str]
+) -> None:
+    errands = Errands(served.root, ["undo.keepDays=5"])
+    errand = errands.start(["backup", "find", "--", "plan.md"])
+    assert errands.wait(errand, 100)
+    assert errand.state == "succeeded"
+    assert "plan.md" in errand.said[0]
 
 
 def test_a_folder_of_many_entries_is_shown_in_pages(served: Served, guest: Caller) -> None:

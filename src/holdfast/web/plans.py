@@ -1,6 +1,7 @@
 """Plans that are shown before they are carried out: what was agreed to is what is done."""
 
 import hashlib
+import json
 from typing import Any
 
 import msgspec
@@ -11,7 +12,8 @@ from holdfast.web.page import Asked
 
 def digest_of(plan: Any) -> str:
     """What stands for a plan in its form."""
-    return hashlib.sha256(msgspec.json.encode(plan)).hexdigest()
+    # The standard library's escapes keep names that are no UTF-8.
+    return hashlib.sha256(json.dumps(msgspec.to_builtins(plan)).encode()).hexdigest()
 
 
 def check_agreed(asked: Asked, plan: Any) -> None:

@@ -21,14 +21,15 @@ from holdfast.recovery.paths import restore_paths
 from holdfast.recovery.source import Source
 from holdfast.secrets.masking import masked_lines
 from holdfast.vault import RestoreReport, Vault
-from holdfast.vault.browsing import Held
+from holdfast.vault.browsing import Held, HeldFile
 from holdfast.vault.entries import escape, unescape
 from holdfast.web.page import Asked, Done, act, after, show
 from holdfast.web.pages.backups import chosen_vault, snapshot_path, vault_names
 from holdfast.web.plans import check_agreed, digest_of
 
 _ROWS = 200
-_SHOWN = 128 * 1024  # bytes of a file
+_READ = 4 << 20  # bytes of a file, so that a document of settings is known by its keys
+_SHOWN = 128 * 1024  # bytes of them
 _LONGEST_SECRET = 4_096  # characters
 _ORDERS: dict[str, Callable[[Held], Any]] = {
     "name": lambda held: (held.kind != "folder", held.name),
@@ -81,12 +82,12 @@ def file(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     vault, at = chosen_vault(workspace, asked)
     identity = vault.resolve(asked.path["snapshot"])
     path = _path(asked)
-    read = vault.beginning(identity, path, _SHOWN)
+    read = vault.beginning(identity, path, _READ)
     return {
         **_about(at, identity, path),
         "held": read.held,
-        "text": _text(read.beginning, whole=read.whole),
-        "whole": read.whole and len(read.beginning) <= _SHOWN,
+        "text": _text(read),
+        "whole": read.held.size <= _SHOWN,
         "name_pattern": _pattern(path),
     }
 
@@ -109,7 +110,7 @@ def changes(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         **_about(at, identity, ""),
         "to": None if to is None else vault.resolve(to),
         "others": [info for info in reversed(vault.snapshots()) if info.id != identity][:_ROWS],
-        "rows": found[skip : skip + _ROWS],
+        "rows": [(each, escape(each.path)) for each in found[skip : skip + _ROWS]],
         "skip": skip,
         "next": skip + _ROWS if len(found) > skip + _ROWS else None,
         "found": len(found),
@@ -264,14 +265,16 @@ def _pattern(path: str) -> str:
     return "".join(f"[{sign}]" if sign in "*?[" else sign for sign in path)
 
 
-def _text(content: bytes, *, whole: bool) -> Markup | None:
-    """Bytes as text that may be shown; None when they are none."""
-    content = content[:_SHOWN]
+def _text(read: HeldFile) -> Markup | None:
+    """The beginning of a file as text that may be shown; None when it is none."""
+    known = _values_of_settings(read.beginning) if read.whole else set()
+    content = read.beginning[:_SHOWN]
+    whole = len(content) == read.held.size
     if not whole and b"\n" in content:  # no line in halves: half a secret has no shape
         content = content[: content.rfind(b"\n") + 1]
     if b"\0" in content:
         return None
-    lines = masked_lines(content.splitlines(keepends=True), _values_of_settings(content))
+    lines = masked_lines(content.splitlines(keepends=True), known)
     text = b"".join(lines).decode("utf-8", "replace")
     if text.count("\N{REPLACEMENT CHARACTER}") > len(text) // 20:
         return None
