@@ -15,7 +15,7 @@ from holdfast.errors import HoldfastError, UsageError
 from holdfast.facade import Workspace
 from holdfast.upkeep.clutter import KINDS, Ages, Clutter, Spared, clutter_of
 from holdfast.upkeep.in_use import Held, Tracked
-from holdfast.upkeep.usage import weigh
+from holdfast.upkeep.usage import Amount, weigh
 
 if TYPE_CHECKING:
     from holdfast.durable.quarantine import Collection
@@ -64,7 +64,7 @@ class Plan:
             raise UsageError(f"nothing is cleaned as {', '.join(sorted(unknown))}", hint=known)
         self._workspace = workspace
         layout = workspace.layout
-        tracked, held = Tracked(), Held()
+        tracked, held, precious = Tracked(), Held(), _precious(workspace)
         self._items: list[tuple[Clutter, CleanItem]] = []
         self._spared: list[Spared] = []
         for found in clutter_of(
@@ -75,11 +75,18 @@ class Plan:
         ):
             if isinstance(found, Spared):
                 self._spared.append(found)
-            elif (reason := _reason_to_stay(found, tracked, held)) is not None:
-                self._spared.append(Spared(found.path, found.kind, reason))
-            else:
-                with suppress(OSError):  # gone since
-                    self._items.append((found, _weighed(found)))
+                continue
+            reason = _holds(found.path, precious) or _reason_to_stay(found, tracked, held)
+            with suppress(OSError):  # gone since
+                amount, is_one_disk = weigh(found.path) if reason is None else (Amount(), True)
+                if not is_one_disk:
+                    reason = "another file system is mounted below it"
+                if reason is not None:
+                    self._spared.append(Spared(found.path, found.kind, reason))
+                    continue
+                path = str(found.path)
+                item = CleanItem(path, found.kind, amount.size, amount.files, found.back)
+                self._items.append((found, item))
         self._items.sort(key=lambda pair: (-pair[1].size, pair[1].path))
         self._spared.sort(key=lambda each: each.path)
 
@@ -117,6 +124,22 @@ class Plan:
         return CleanReport(gone, _spared(spared), applied=True, quarantined=entries if gone else [])
 
 
+def _precious(workspace: Workspace) -> dict[str, str]:
+    """What must not go, whatever the folder around it is called: its real path, what it is."""
+    places = {Path.home(): "the home is"}
+    for each in workspace.settings.destinations:
+        places[each.folder] = f"the backups of {each.name} are"
+    return {os.path.realpath(place): what for place, what in places.items()}
+
+
+def _holds(path: Path, precious: dict[str, str]) -> str | None:
+    real = os.path.realpath(path)
+    for place, what in precious.items():
+        if place == real or place.startswith(real + os.sep):
+            return f"{what} in it"
+    return None
+
+
 def _reason_to_stay(clutter: Clutter, tracked: Tracked, held: Held) -> str | None:
     if clutter.kind == "shell-snapshots":
         # A running session reads its snapshot anew for each command.
@@ -125,11 +148,6 @@ def _reason_to_stay(clutter: Clutter, tracked: Tracked, held: Held) -> str | Non
     # A program that runs from a project needs its packages, whether it has one open or not.
     user = clutter.path.parent if clutter.kind == "node-modules" else clutter.path
     return tracked.reason(clutter.path) or held.reason(user)
-
-
-def _weighed(clutter: Clutter) -> CleanItem:
-    amount = weigh(clutter.path)
-    return CleanItem(str(clutter.path), clutter.kind, amount.size, amount.files, clutter.back)
 
 
 def _is_there_itself(clutter: Clutter) -> bool:

@@ -145,19 +145,20 @@ def measure(
     )
 
 
-def weigh(path: Path) -> Amount:
-    """What `path` takes: a file, a link itself, or a folder with all that is below it.
+def weigh(path: Path) -> tuple[Amount, bool]:
+    """What `path` takes, and whether all of it lies on one file system.
 
-    What cannot be looked at is not counted. Raises `OSError` when there is nothing at `path`.
+    A file, a link itself, or a folder with all that is below it. What cannot be looked at is not
+    counted. Raises `OSError` when there is nothing at `path`.
     """
     status = os.lstat(long_path(path))
-    amount = Amount(size_on_disk(status), status.st_size, 1)
-    if stat.S_ISDIR(status.st_mode) and not is_junction(status):
-        count = _Count(top=0, large=sys.maxsize)
-        count.all_below(str(long_path(path)))
-        below = count.folders(0)[0]
-        amount = Amount(amount.size + below.size, below.apparent, below.files)
-    return amount
+    if not stat.S_ISDIR(status.st_mode) or is_junction(status):
+        return Amount(size_on_disk(status), status.st_size, 1), True
+    count = _Count(top=0, large=sys.maxsize)
+    count.all_below(str(long_path(path)))
+    below = count.folders(0)[0]
+    amount = Amount(size_on_disk(status) + below.size, below.apparent, below.files)
+    return amount, count.devices <= {status.st_dev}
 
 
 class _Count:
@@ -172,6 +173,7 @@ class _Count:
     ) -> None:
         self.large: list[LargeFile] = []
         self.unreadable: list[Unreadable] = []
+        self.devices: set[int] = set()  # of the folders below
         self._top = top
         self._least = large
         self._progress = progress
@@ -223,6 +225,7 @@ class _Count:
             its_size = size_on_disk(status)
             if mode & _TYPE == _FOLDER and not is_junction(status):
                 pending.append((item.path, folder, its_size))
+                self.devices.add(device)
                 continue
             if links > 1:
                 twin = (device, inode)
