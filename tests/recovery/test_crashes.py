@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.durable.files import TEMPORARY_SUFFIX, is_temporary
 from holdfast.durable.reserve import spend
+from holdfast.workspace.destinations import add_destination
+from holdfast.workspace.settings import DestinationEntry
 from tests.kills import RandomKills
 from tests.recovery.conftest import (
     Saved,
@@ -134,6 +137,30 @@ def test_killed_at_random(saved: Saved, tmp_path: Path, work: list[str]) -> None
             kills.run(work)
         subprocess.run(work, env=environment(), check=True, capture_output=True)
         check_recovered(saved, harmed.files)
+
+
+def test_what_a_killed_recovery_left_is_cleaned_up(saved: Saved, tmp_path: Path) -> None:
+    """Half a file, a vault unpacked from an archive, and an environment without pip."""
+    with saved.opened() as workspace:
+        entry = DestinationEntry(str(tmp_path / "away"), name="away", kind="archive")
+        add_destination(workspace.layout, entry)
+    (saved.root / "requirements.txt").write_text("", encoding="utf-8")
+    with saved.opened() as workspace:
+        assert all(outcome.healthy for outcome in workspace.back_up(["away"]))
+    (archive,) = (tmp_path / "away").glob("development-*")
+    new = tmp_path / "new"
+    work = command("recover", archive, "--to", new)
+    faults = environment("vault.restore.file=crash@5")
+    ended = subprocess.run(work, env=faults, check=False, capture_output=True)
+    assert ended.returncode not in (0, 1), ended.stderr
+    assert any((new / ".holdfast/recovery/scratch").iterdir())
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", new / ".venv"], check=True)
+    (new / "agents").mkdir(exist_ok=True)
+    (new / "agents" / f".half{TEMPORARY_SUFFIX}").write_bytes(b"half")
+    done = subprocess.run(work, env=environment(), check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (new / ".holdfast/recovery/scratch").exists()
+    assert [path for path in new.rglob("*") if is_temporary(path.name)] == []
 
 
 def test_a_program_that_a_killed_recovery_left_is_ended(saved: Saved, tmp_path: Path) -> None:

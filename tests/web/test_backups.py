@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 
 from holdfast.facade import Workspace
+from holdfast.web.errands import Errands
 from tests.web.browser import Served, carried_out, violations, window
 from tests.web.caller import Caller
 

@@ -3,12 +3,15 @@
 import os
 import shutil
 import sys
+import time
 from collections import Counter
 from collections.abc import Sequence
 from contextvars import ContextVar
 from pathlib import Path
 
 from holdfast.durable.faults import fault_point
+from holdfast.durable.files import is_temporary, remove_tree
+from holdfast.durable.trees import walk
 from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import get_registry
 from holdfast.recovery.order import Order, StepReport, quarantine_of, state_of
@@ -49,6 +52,7 @@ def restore_files(order: Order) -> StepReport:
     target = Path(order.target)
     kept = quarantine_of(target)
     source = vault.get()
+    began = time.time()
     report = source.restore(order.snapshot, to=target, quarantine=kept, progress=progress.get())
     reports = [report]
     if order.at_home and order.home is not None:
@@ -57,6 +61,7 @@ def restore_files(order: Order) -> StepReport:
                 order.snapshot, order.at_home, to=target, home=Path(order.home), quarantine=kept
             )
         )
+    _sweep(target, began)
     fault_point("recovery.restored")
     created = sum(each.created for each in reports)
     replaced = sum(each.replaced for each in reports)
@@ -68,6 +73,14 @@ def restore_files(order: Order) -> StepReport:
         summary=f"{created} created, {replaced} replaced, {unchanged} unchanged",
         output="\n".join(problems[:_SHOWN]),
     )
+
+
+def _sweep(target: Path, began: float) -> None:
+    """Remove the halves of files that an earlier recovery, killed before `began`, left."""
+    kept = quarantine_of(target).root.relative_to(target).as_posix()
+    for found in walk(target, skip=lambda path, _: path == kept, on_error=lambda *_: None):
+        if is_temporary(found.path.rpartition("/")[2]) and found.status.st_ctime < began:
+            remove_tree(target / found.path)
 
 
 @step
@@ -183,7 +196,8 @@ def _own_program(title: str, order: Order, name: str) -> StepReport:
 def _pip(title: str, order: Order, requirements: Path) -> StepReport:
     environment = Path(order.target) / ".venv"
     python = _python_of(environment)
-    if not run([python, "-c", ""], cwd=requirements.parent, note=_note(order)).ok:
+    # A recovery that was killed while it made the environment left one without pip.
+    if not run([python, "-c", "import pip"], cwd=requirements.parent, note=_note(order)).ok:
         if os.path.lexists(environment):
             quarantine_of(Path(order.target)).take(environment, reason="a broken environment")
         command = [sys.executable, "-m", "venv", str(environment)]
