@@ -8,7 +8,7 @@ import click
 from holdfast.cli.backup_destinations import rule_text
 from holdfast.cli.terminal import Terminal, command
 from holdfast.upkeep.protection import Protection
-from holdfast.upkeep.room import Room
+from holdfast.upkeep.space import Space
 from holdfast.upkeep.status import Status, StoreStatus, workspace_status
 from holdfast.workspace.sizes import readable_size
 
@@ -39,7 +39,7 @@ def _as_text(found: Status) -> str:
         ("Unprotected", found.unprotected),
         ("Fixed", found.fixed),
         ("Open to others", list(_open_to_others(found.protection))),
-        ("Room", list(_room(found.room))),
+        ("Space", list(_space(found.space))),
         ("Next", found.next),
     )
     for title, items in sections:
@@ -61,7 +61,7 @@ def _open_to_others(found: Protection) -> Iterator[str]:
         yield f"disk encryption, {found.disk.means}: {found.disk.state}{reason}"
 
 
-def _room(there: Room) -> Iterator[str]:
+def _space(there: Space) -> Iterator[str]:
     yield from (f"WARNING: {warning}" for warning in there.warnings)
     for budget in there.budgets:
         if budget.state == "ok" and budget.size is not None:

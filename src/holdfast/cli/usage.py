@@ -12,7 +12,7 @@ from holdfast.workspace.sizes import parse_size, readable_size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from holdfast.upkeep.room import Budget, Room
+    from holdfast.upkeep.space import Budget, Space
     from holdfast.upkeep.usage import Amount, FolderUsage, Usage
 
 _BAR = 20  # characters
@@ -59,20 +59,20 @@ def usage(
 
     if check:
         return _check(terminal)
-    there: Room | None = None
+    there: Space | None = None
     with Bar("Usage", terminal) as bar:
         if folder is not None:
             root, size = folder.absolute(), parse_size(large)
             found = measure(root, depth=depth, top=top, large=size, progress=bar.update)
         else:
-            from holdfast.upkeep.room import take_note
+            from holdfast.upkeep.space import take_note
 
             workspace = terminal.open()
             root, size = workspace.layout.root, parse_size(large)
             found = measure(root, top=top, large=size, progress=bar.update)
             there = take_note(workspace, found)
             found.folders = [each for each in found.folders if each.depth <= depth]
-    document = msgspec.to_builtins(found) | {"room": msgspec.to_builtins(there)}
+    document = msgspec.to_builtins(found) | {"space": msgspec.to_builtins(there)}
     terminal.emit(document, lambda: "\n".join(_lines(found, there)))
     for each in found.unreadable:
         terminal.note(f"not counted: {each.path}: {each.reason}")
@@ -80,23 +80,23 @@ def usage(
 
 
 def _check(terminal: Terminal) -> int:
-    """Measure what has a budget; 1 when there is too little room."""
+    """Measure what has a budget; 1 when there is too little space."""
     from holdfast.cli.progress import Bar
-    from holdfast.upkeep.room import measure_room
+    from holdfast.upkeep.space import measure_space
 
     workspace = terminal.open()
     with Bar("Usage", terminal) as bar:
-        there = measure_room(workspace, progress=bar.update)
+        there = measure_space(workspace, progress=bar.update)
     for warning in there.warnings:
         workspace.logger("upkeep").warning(warning)
     terminal.emit(
         msgspec.to_builtins(there) | {"enough": there.enough},
-        lambda: "\n".join([*there.warnings, *room_lines(there)]),
+        lambda: "\n".join([*there.warnings, *space_lines(there)]),
     )
     return 0 if there.enough else 1
 
 
-def room_lines(there: "Room") -> "list[str]":
+def space_lines(there: "Space") -> "list[str]":
     """The budgets with bars, then what is free on each disk."""
     return [
         *(_budget_line(budget) for budget in there.budgets),
@@ -118,7 +118,7 @@ def _budget_line(budget: "Budget") -> str:
     return f"{size:>9} {part:>5.0%} {bar}  {budget.folder} of {limit}"
 
 
-def _lines(found: "Usage", there: "Room | None") -> "list[str]":
+def _lines(found: "Usage", there: "Space | None") -> "list[str]":
     total = found.total
     lines = [
         f"{found.root}: {readable_size(total.size)} on the disk, "
@@ -132,7 +132,7 @@ def _lines(found: "Usage", there: "Room | None") -> "list[str]":
         lines += ["", "Largest files"]
         lines += [f"  {readable_size(file.size):>9}  {file.path}" for file in found.large]
     if there is not None:
-        lines += ["", "Room", *(f"  {line}" for line in room_lines(there))]
+        lines += ["", "Space", *(f"  {line}" for line in space_lines(there))]
         lines += [f"  WARNING: {warning}" for warning in there.warnings]
     return [*lines, "", "What of it can be made again: holdfast clean"]
 

@@ -38,7 +38,7 @@ DEFAULT_JOBS = {
             ("quarantine", "empty", "--expired", "--yes"),
         ),
     ),
-    "room": Job("30 * * * *", (("usage", "--check"),)),
+    "space": Job("30 * * * *", (("usage", "--check"),)),
 }
 
 

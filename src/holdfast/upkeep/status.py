@@ -15,7 +15,7 @@ from holdfast.errors import HoldfastError, UnreadableError, UsageError
 from holdfast.facade import Workspace
 from holdfast.schedule.overview import Overview, overview
 from holdfast.upkeep.protection import Protection, protect, protection
-from holdfast.upkeep.room import Room, room
+from holdfast.upkeep.space import Space, space_of
 from holdfast.vault.reports import Proof
 from holdfast.vault.rule import ThreeTwoOne, evaluate
 from holdfast.vault.sites import SiteState, site_state
@@ -70,7 +70,7 @@ class Status(msgspec.Struct, rename="camel"):
     next: list[str]
     schedule: Overview
     protection: Protection
-    room: Room
+    space: Space
     fixed: list[str] = []
 
 
@@ -106,7 +106,7 @@ def workspace_status(workspace: Workspace, *, fix: bool = False) -> Status:
     sites = workspace.sites
     states = [site_state(site) for site in sites]
     schedule = overview(workspace)
-    there = room(workspace)
+    there = space_of(workspace)
     readable = all(store.health != "unreadable" for store in stores)
     return Status(
         workspace=str(layout.root),
@@ -119,11 +119,11 @@ def workspace_status(workspace: Workspace, *, fix: bool = False) -> Status:
         next=[
             *_next_commands(layout, stores, backups),
             *["holdfast status --fix"] * bool(closed.too_open or closed.git.missing),
-            *_commands_for_room(there),
+            *_commands_for_space(there),
         ],
         schedule=schedule,
         protection=closed,
-        room=there,
+        space=there,
         fixed=fixed,
     )
 
@@ -316,7 +316,7 @@ def _next_commands(layout: Layout, stores: list[StoreStatus], backups: _Backups)
         yield "holdfast agents discover"
 
 
-def _commands_for_room(there: Room) -> Iterator[str]:
+def _commands_for_space(there: Space) -> Iterator[str]:
     if any(budget.state == "unmeasured" for budget in there.budgets):
         yield "holdfast usage --check"
     if there.warnings:

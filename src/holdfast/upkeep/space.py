@@ -1,7 +1,7 @@
-"""Room: the budgets of folders, the free space of disks, and warnings before either ends.
+"""Space: the budgets of folders, the free space of disks, and warnings before either ends.
 
 Measuring a folder means to look at each file in it. So that is done by ``holdfast usage`` and by
-the schedule; the sizes are kept in ``.holdfast/schedule/sizes.json``, and `room` only reads them.
+the schedule; the sizes are kept in ``.holdfast/schedule/sizes.json``, and `space_of` only reads them.
 """
 
 import os
@@ -50,8 +50,8 @@ class Disk(msgspec.Struct, rename="camel"):
         return self.free < self.keep_free
 
 
-class Room(msgspec.Struct):
-    """How much room there is; `warnings` say what will end, or has ended."""
+class Space(msgspec.Struct):
+    """How much space there is; `warnings` say what will end, or has ended."""
 
     budgets: list[Budget]
     disks: list[Disk]
@@ -74,12 +74,12 @@ class _SizesFile(msgspec.Struct, rename="camel"):
     format_version: int = 1
 
 
-def room(workspace: Workspace) -> Room:
-    """The room there is, by the sizes last measured; no folder is looked through."""
-    return _room(workspace, _read_sizes(workspace))
+def space_of(workspace: Workspace) -> Space:
+    """The space there is, by the sizes last measured; no folder is looked through."""
+    return _space(workspace, _read_sizes(workspace))
 
 
-def measure_room(workspace: Workspace, progress: Progress | None = None) -> Room:
+def measure_space(workspace: Workspace, progress: Progress | None = None) -> Space:
     """Measure every folder that has a budget, and keep the sizes. Raises `StorageError`."""
     sizes = {}
     for path in _folders(workspace).values():
@@ -89,7 +89,7 @@ def measure_room(workspace: Workspace, progress: Progress | None = None) -> Room
     return _keep(workspace, sizes)
 
 
-def take_note(workspace: Workspace, usage: Usage) -> Room:
+def take_note(workspace: Workspace, usage: Usage) -> Space:
     """Keep the sizes of the budgets' folders that `usage` (of all depths) has anyway."""
     root, now = Path(usage.root), datetime.now(UTC)
     by_path = {folder.path: folder.size for folder in usage.folders}
@@ -102,12 +102,12 @@ def take_note(workspace: Workspace, usage: Usage) -> Room:
     return _keep(workspace, sizes)
 
 
-def _keep(workspace: Workspace, sizes: dict[str, _Size]) -> Room:
+def _keep(workspace: Workspace, sizes: dict[str, _Size]) -> Space:
     place = _place(workspace)
     if sizes or place.exists():
         make_folder(place.parent)
         write_document(place, _SizesFile(sizes))
-    return _room(workspace, sizes)
+    return _space(workspace, sizes)
 
 
 def _read_sizes(workspace: Workspace) -> dict[str, _Size]:
@@ -131,13 +131,13 @@ def _folders(workspace: Workspace) -> dict[str, Path]:
     }
 
 
-def _room(workspace: Workspace, sizes: dict[str, _Size]) -> Room:
+def _space(workspace: Workspace, sizes: dict[str, _Size]) -> Space:
     budgets = [
         _budget(workspace, name, path, sizes.get(str(path)))
         for name, path in _folders(workspace).items()
     ]
     disks = list(_disks(workspace))
-    return Room(budgets, disks, [*_warnings(budgets), *_warnings_of(disks)])
+    return Space(budgets, disks, [*_warnings(budgets), *_warnings_of(disks)])
 
 
 def _budget(workspace: Workspace, name: str, path: Path, measured: _Size | None) -> Budget:
@@ -160,12 +160,12 @@ def _disks(workspace: Workspace) -> Iterator[Disk]:
     for path in (layout.root, layout.home, *(each.folder for each in settings.destinations)):
         try:
             device = long_path(path).stat().st_dev
-            room = shutil.disk_usage(long_path(path))
+            use = shutil.disk_usage(long_path(path))
         except OSError:
             continue  # a destination that is not there now, which the status says anyway
         if device not in seen:
             seen.add(device)
-            yield Disk(str(path), room.free, room.total, keep_free)
+            yield Disk(str(path), use.free, use.total, keep_free)
 
 
 def _warnings(budgets: list[Budget]) -> Iterator[str]:

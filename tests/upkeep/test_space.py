@@ -9,7 +9,7 @@ import pytest
 
 from holdfast.errors import UsageError
 from holdfast.facade import Workspace, open_workspace
-from holdfast.upkeep.room import Budget, measure_room, room, take_note
+from holdfast.upkeep.space import Budget, measure_space, space_of, take_note
 from holdfast.upkeep.status import workspace_status
 from holdfast.upkeep.usage import measure
 from holdfast.workspace.creation import create
@@ -43,10 +43,10 @@ def states(budgets: list[Budget]) -> dict[str, str]:
 def test_folders_are_measured_when_asked_and_remembered(root: Path) -> None:
     choose(root, {"budgets": {"shared": "1MB", "agents": "1MB", "absent": 5, "..": "1GB"}})
     with open_workspace(root) as workspace:
-        before = room(workspace)
+        before = space_of(workspace)
         assert set(states(before.budgets).values()) == {"unmeasured", "absent"}
         assert before.enough
-        measured = measure_room(workspace)
+        measured = measure_space(workspace)
         assert states(measured.budgets) == {
             "shared": "over",
             "agents": "ok",
@@ -56,13 +56,13 @@ def test_folders_are_measured_when_asked_and_remembered(root: Path) -> None:
         assert not measured.enough
         assert any("shared exceeds its budget" in warning for warning in measured.warnings)
     with open_workspace(root) as workspace:
-        assert room(workspace).budgets == measured.budgets
+        assert space_of(workspace).budgets == measured.budgets
 
 
 def test_there_is_a_warning_before_the_budget_is_used_up(root: Path) -> None:
     choose(root, {"budgets": {"shared": int(_SIZE * 1.2)}, "warnAt": 0.8})
     with open_workspace(root) as workspace:
-        there = measure_room(workspace)
+        there = measure_space(workspace)
         assert states(there.budgets) == {"shared": "near"}
         assert there.enough
         assert any("comes near its budget" in warning for warning in there.warnings)
@@ -82,18 +82,18 @@ def test_the_status_shows_it_and_looks_through_no_folder(root: Path) -> None:
     choose(root, {"budgets": {"shared": 1000}})
     with open_workspace(root) as workspace:
         assert "holdfast usage --check" in workspace_status(workspace).next
-        measure_room(workspace)
+        measure_space(workspace)
         (root / "shared" / "big").unlink()
         status = workspace_status(workspace)
         assert not status.healthy
-        assert states(status.room.budgets) == {"shared": "over"}  # as last measured
+        assert states(status.space.budgets) == {"shared": "over"}  # as last measured
         assert "holdfast clean" in status.next
 
 
 def test_a_disk_that_is_nearly_full_is_said_once(root: Path) -> None:
     choose(root, {"keepFree": "1000000TB"})
     with open_workspace(root) as workspace:
-        there = room(workspace)
+        there = space_of(workspace)
         assert not there.enough
         assert len({disk.path for disk in there.disks}) == len(there.disks) == len(there.warnings)
         assert "nearly full" in there.warnings[0]
@@ -102,10 +102,10 @@ def test_a_disk_that_is_nearly_full_is_said_once(root: Path) -> None:
 def test_sizes_that_cannot_be_read_are_measured_again(root: Path) -> None:
     choose(root, {"budgets": {"shared": "5MB"}})
     with open_workspace(root) as workspace:
-        measure_room(workspace)
+        measure_space(workspace)
         (workspace.layout.schedule / "sizes.json").write_bytes(b"{")
-        assert states(room(workspace).budgets) == {"shared": "unmeasured"}
-        assert states(measure_room(workspace).budgets) == {"shared": "ok"}
+        assert states(space_of(workspace).budgets) == {"shared": "unmeasured"}
+        assert states(measure_space(workspace).budgets) == {"shared": "ok"}
 
 
 def test_the_check_ends_with_one_and_a_log_line(holdfast: Runner, root: Path) -> None:
@@ -123,7 +123,7 @@ def test_the_check_ends_with_one_and_a_log_line(holdfast: Runner, root: Path) ->
 
 def test_the_schedule_looks(holdfast: Runner, root: Path) -> None:
     holdfast("config", "set", "space.budgets.shared", "1kB", cwd=root)
-    assert holdfast("schedule", "run-due", "room", cwd=root).returncode == 1
+    assert holdfast("schedule", "run-due", "space", cwd=root).returncode == 1
     listed = holdfast("schedule", "list", cwd=root)
     assert listed.returncode == 1
     assert "shared exceeds its budget" in listed.stdout + listed.stderr
