@@ -1,7 +1,7 @@
 """Space: the budgets of folders, the free space of disks, and warnings before either ends.
 
 Measuring a folder means to look at each file in it. So that is done by ``holdfast usage`` and by
-the schedule; the sizes are kept in ``.holdfast/schedule/sizes.json``, and `space_of` only reads them.
+the schedule; the sizes are kept in ``.holdfast/schedule/sizes.json``; `space_of` only reads them.
 """
 
 import os
