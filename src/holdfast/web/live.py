@@ -35,17 +35,17 @@ def routes() -> list[Route]:
 
 async def _stream(request: Request) -> Response:
     stores = [name for name in request.query_params.get("stores", "").split(",") if name]
-    state = request.app.state
-    places = await state.desk.look(partial(places_of, stores=stores))
-    events = _events(state, places, with_samples="samples" in stores)
+    events = _events(request.app.state, stores)
     return StreamingResponse(events, media_type="text/event-stream")
 
 
-async def _events(state: Any, places: Places, *, with_samples: bool) -> AsyncIterator[str]:
+async def _events(state: Any, stores: list[str]) -> AsyncIterator[str]:
+    places = await state.desk.look(partial(places_of, stores=stores))
+
     async def look() -> dict[str, object]:
         seen = await anyio.to_thread.run_sync(stamps, places)
         seen["errands"] = state.errands.changes
-        if with_samples:
+        if "samples" in stores:
             seen["samples"] = state.samples.looks
         return seen
 
@@ -67,12 +67,11 @@ async def _events(state: Any, places: Places, *, with_samples: bool) -> AsyncIte
 
 def places_of(workspace: Workspace, stores: list[str]) -> Places:
     """Where the named stores lie; None for one that is on a server or in memory."""
-    layout, settings = workspace.layout, workspace.settings
-    vaults = [each.folder for each in settings.destinations if each.kind == "snapshot"]
+    layout = workspace.layout
     known: Places = dict.fromkeys(("workflows", "queues", "events"))
     known |= {name: layout.root / path for name, path in workspace.store_paths().items()}
     known |= {
-        "backups": vaults[0] if vaults else layout.backups,
+        "backups": layout.backups,
         "quarantine": layout.quarantine,
         "points": layout.points,
         "schedule": layout.schedule,
