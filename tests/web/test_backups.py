@@ -131,7 +131,7 @@ def test_an_errand_has_the_settings_of_the_page_before_its_paths(
     errand = errands.start(["backup", "find", "--", "plan.md"])
     assert errands.wait(errand, 100)
     assert errand.state == "succeeded"
-    assert "plan.md" in errand.said
+    assert "plan.md" in errand.output
 
 
 def test_a_folder_of_many_entries_is_shown_in_pages(served: Served, guest: Caller) -> None:

@@ -32,7 +32,7 @@ class Errand:
         self.started = datetime.now(UTC)
         self.ended: datetime | None = None
         self.status: int | None = None
-        self.lines: deque[str] = deque(maxlen=_LINES)
+        self.said: deque[str] = deque(maxlen=_LINES)
         self.changes = 0
 
     @property
@@ -41,9 +41,9 @@ class Errand:
         return subprocess.list2cmdline(self.line)
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         """What it said until now, the last lines of it."""
-        return "\n".join(self.lines.copy())
+        return "\n".join(self.said.copy())
 
     @property
     def state(self) -> str:
@@ -139,7 +139,7 @@ class Errands:
         with process:
             assert process.stdout is not None
             while piece := process.stdout.readline(_PIECE):
-                errand.lines.append(piece.decode("utf-8", "replace").rstrip("\r\n"))
+                errand.said.append(piece.decode("utf-8", "replace").rstrip("\r\n"))
                 errand.changes += 1
         errand.status = process.returncode
         errand.ended = datetime.now(UTC)

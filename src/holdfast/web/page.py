@@ -83,7 +83,7 @@ def after(asked: Asked, errand: Errand, to: str) -> Done:
     """Where to go after an errand: `to`, with its last words, if it succeeds soon; else to it."""
     if not asked.errands.wait(errand, _PATIENCE) or errand.state != "succeeded":
         return Done(link("/errands", errand.id))
-    return Done(to, "; ".join(errand.said.splitlines()[-_LINES_TOLD:]) or "Done")
+    return Done(to, "; ".join(list(errand.said)[-_LINES_TOLD:]) or "Done")
 
 
 View = Callable[[Workspace, Asked], dict[str, Any]]
