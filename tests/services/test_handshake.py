@@ -52,7 +52,7 @@ def python(code: str, **more: Any) -> dict[str, Any]:
     return {"type": "stdio", "command": sys.executable, "args": ["-c", code], **more}
 
 
-def check(tmp_path: Path, servers: dict[str, Any], timeout: float = 60.0) -> dict[str, Health]:
+def check(tmp_path: Path, servers: dict[str, Any], timeout: float = 240.0) -> dict[str, Health]:
     found = check_servers(servers, root=tmp_path, timeout=timeout)
     return {each.name: each for each in found}
 
@@ -169,7 +169,7 @@ def test_answers_that_the_protocol_does_not_know(tmp_path: Path) -> None:
             "later": python(OLD.format(discover=later.strip())),
             "shapeless": python(OLD.format(discover="result = {}").replace('"name": "t", ', "")),
         },
-        timeout=20,
+        timeout=60,
     )
     assert found["asks"].healthy, found["asks"]
     assert "to server/discover it answered: no" in str(found["later"].problem)

@@ -26,6 +26,7 @@ TIMEOUT = 30.0  # seconds, as the client's; each era of the protocol gets half o
 
 _AT_ONCE = 32
 _MOST_PAGES = 100
+_FLOOD = 1 << 20  # bytes without an answer among them
 _CLOSE = 3.0  # seconds for a remote server to say goodbye
 
 
@@ -195,7 +196,7 @@ class _Check:
     ) -> Health:
         stderr = self._scrubbed(process.stderr)
         hint = hint_in(process.stderr)
-        if process.flooded:
+        if process.flooded or (exit_status is None and process.output > _FLOOD):
             amount = f"{process.output / 1e6:.1f} MB, {process.rubbish_lines} lines"
             problem = f"it floods its output: {amount} and no answer"
             hint = hint or "it must print nothing but messages on standard output"
