@@ -11,8 +11,8 @@ from pathlib import Path
 from holdfast.durable.names import long_path
 
 # SYSTEM and the administrators, as the security descriptor language (SDDL) writes them, and two
-# that stand for whoever owns the file.
-_TRUSTED = frozenset({"SY", "BA", "OW", "CO", "S-1-5-18", "S-1-5-32-544", "S-1-3-4", "S-1-3-0"})
+# that stand for whoever owns the file. LA is the first administrator, whatever its full identifier.
+_TRUSTED = frozenset({"SY", "BA", "LA", "OW", "CO"})
 _KNOWN = {
     "WD": "everyone",
     "BU": "all users",
