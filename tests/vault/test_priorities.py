@@ -86,7 +86,7 @@ def test_high_goes_first_and_low_last(tree: Path, vault: Vault) -> None:
 
 def fill_the_disk_behind(monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     """Let the backup publish what it has, and the disk be full once it enters `folder`."""
-    from holdfast.vault.gather import Gathering
+    from holdfast.vault.incremental import Gathering
 
     walk_folder = Gathering._folder
 

@@ -35,12 +35,12 @@ from holdfast.vault.coverage import WORKSPACE
 from holdfast.vault.create import Order, take_snapshot
 from holdfast.vault.entries import Entry, Problem, Root, escaped, printable, unescaped
 from holdfast.vault.failing import visit
-from holdfast.vault.gathering import Content, Gathered, Gatherer
 from holdfast.vault.naming import free_name, kept_backups
 from holdfast.vault.proof import unsound
 from holdfast.vault.reports import CopyReport, Finding
 from holdfast.vault.repository import Repository
 from holdfast.vault.scratch import scratch_folder
+from holdfast.vault.whole import Content, Gathered, Gatherer
 
 _BLOCK = 1 << 20
 _CHECKED = 5  # databases opened in the finished copy

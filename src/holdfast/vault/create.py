@@ -19,7 +19,7 @@ from holdfast.vault.coverage import HOME, UNDO, WORKSPACE, Tree
 from holdfast.vault.entries import FORMAT_VERSION, Entry, Header, Root
 from holdfast.vault.failing import visit
 from holdfast.vault.forget import forget
-from holdfast.vault.gather import Gathering
+from holdfast.vault.incremental import Gathering
 from holdfast.vault.index import Index
 from holdfast.vault.packs import PackWriter
 from holdfast.vault.parent import Parent

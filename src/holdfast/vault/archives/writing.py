@@ -28,13 +28,13 @@ from holdfast.vault.archives.manifest import (
 from holdfast.vault.archives.streams import Encrypter, open_archive
 from holdfast.vault.create import Order
 from holdfast.vault.failing import visit
-from holdfast.vault.gathering import Gathered, Gatherer
 from holdfast.vault.identities import check_recipient
 from holdfast.vault.naming import ARCHIVE, SEALED_ARCHIVE, free_name
 from holdfast.vault.proof import hash_of, unsound
 from holdfast.vault.reports import ArchiveReport, Finding
 from holdfast.vault.repository import Access
 from holdfast.vault.scratch import scratch_folder
+from holdfast.vault.whole import Gathered, Gatherer
 
 _How = Literal["full", "sealed"]
 _LEVEL = 3
