@@ -12,8 +12,8 @@ from holdfast.facade import open_workspace
 from holdfast.workspace.creation import create
 from tests.conftest import child_environment
 from tests.web.browser import Served
+from tests.web.caller import Caller
 from tests.web.filled import put_survey
-from tests.web.test_gate import Caller
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32", reason="a console's Ctrl+C cannot be sent to one process there"
