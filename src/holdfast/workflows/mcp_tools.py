@@ -82,7 +82,7 @@ def call_tool(
             )
         except Exception as error:
             late = isinstance(error, TimeoutError)
-            what = f"no answer within {timeout:g} s" if late and timeout else _cause(error)
+            what = f"no answer within {timeout:g} s" if late and timeout else _cause(error, server)
             raise ToolFailedError(f"{what}{_tail(errors)}") from error
         output = _output_of(answer)
         if answer.is_error:
@@ -161,11 +161,14 @@ def _output_of(answer: "CallToolResult") -> Any:
         return text
 
 
-def _cause(error: BaseException) -> str:
+def _cause(error: BaseException, server: ServerEntry) -> str:
     """The innermost error of a group, as people read it."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    what = f"{type(error).__name__}: {error}"
+    if isinstance(error, FileNotFoundError) and error.filename is None:
+        return f"{what}: {server.command}"  # Windows does not say what it did not find
+    return what
 
 
 def _as_text(output: Any) -> str:
