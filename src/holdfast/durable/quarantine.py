@@ -57,13 +57,17 @@ class Collection:
         self.entry = entry
         self._item = item
 
-    def take(self, path: Path) -> None:
-        """Move `path`, which lies in the folder, aside. Raises `NotFoundError`, `StorageError`."""
-        if not os.path.lexists(long_path(path)):
+    def take(self, path: Path, *, through: Path | None = None) -> None:
+        """Move `path`, which lies in the folder, aside. Raises `NotFoundError`, `StorageError`.
+
+        `through` is another way to it, such as one by a `held_folder`.
+        """
+        source = path if through is None else through
+        if not os.path.lexists(long_path(source)):
             raise NotFoundError("there is nothing to move to quarantine", path=path)
         place = self._item / plain_path(path).absolute().relative_to(self.entry.origin)
         make_folder(place.parent, private=True)
-        move(path, place)
+        move(source, place)
         fault_point("quarantine.collected")
 
 

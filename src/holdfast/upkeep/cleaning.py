@@ -10,6 +10,7 @@ import msgspec
 
 from holdfast.claude.places import claude_places
 from holdfast.durable import reserve
+from holdfast.durable.held_folders import held_folder
 from holdfast.durable.names import long_path
 from holdfast.errors import HoldfastError, UsageError
 from holdfast.facade import Workspace
@@ -100,28 +101,25 @@ class Plan:
         Raises `StorageError` when the quarantine cannot be written.
         """
         collections: dict[Path, Collection] = {}
+        used: dict[Path, str] = {}
         gone: list[CleanItem] = []
         spared = list(self._spared)
         size = 0
         for clutter, item in self._items:
-            if not _is_there_itself(clutter):
-                spared.append(Spared(clutter.path, clutter.kind, "it changed meanwhile"))
-                continue
             if clutter.base not in collections:
                 quarantine = self._workspace.quarantine
                 collections[clutter.base] = quarantine.collect(clutter.base, reason="clean")
-            try:
-                collections[clutter.base].take(clutter.path)
-            except HoldfastError as error:
-                spared.append(Spared(clutter.path, clutter.kind, error.message))
+            reason = _move(clutter, collections[clutter.base])
+            if reason is not None:
+                spared.append(Spared(clutter.path, clutter.kind, reason))
                 continue
+            used[clutter.base] = collections[clutter.base].entry.id
             gone.append(item)
             size += item.size
             if progress is not None:
                 progress(len(gone), size)
         reserve.lay_by(self._workspace.layout.root)
-        entries = [collection.entry.id for collection in collections.values()]
-        return CleanReport(gone, _spared(spared), applied=True, quarantined=entries if gone else [])
+        return CleanReport(gone, _spared(spared), applied=True, quarantined=list(used.values()))
 
 
 def _precious(workspace: Workspace) -> dict[str, str]:
@@ -150,14 +148,20 @@ def _reason_to_stay(clutter: Clutter, tracked: Tracked, held: Held) -> str | Non
     return tracked.reason(clutter.path) or held.reason(user)
 
 
-def _is_there_itself(clutter: Clutter) -> bool:
-    """Whether it is what was found, and no folder above it has become a link since."""
+def _move(clutter: Clutter, collection: "Collection") -> str | None:
+    """Move it if it is what was found, and no folder above it became a link; else why not."""
     above = clutter.path.parent.relative_to(clutter.base)
-    real = Path(os.path.realpath(clutter.path.parent))
-    return (
-        _identity(clutter.path) == clutter.identity
-        and real == Path(os.path.realpath(clutter.base)) / above
-    )
+    try:
+        with held_folder(clutter.base, above) as folder:
+            there = folder / clutter.path.name
+            if _identity(there) != clutter.identity:
+                return "it changed meanwhile"
+            collection.take(clutter.path, through=there)
+    except OSError:
+        return "it changed meanwhile"
+    except HoldfastError as error:
+        return error.message
+    return None
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
