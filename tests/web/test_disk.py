@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from holdfast.web.treemap import HEIGHT, WIDTH, squarify
-from tests.web.browser import violations
-from tests.web.conftest import Served
-from tests.web.test_gate import Caller
+from tests.web.browser import Served, violations
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -110,9 +109,7 @@ def test_emptying_names_what_goes_and_spares_what_came_since(page: "Page", serve
         assert [each.origin for each in workspace.quarantine.list_entries()] == [str(later)]
 
 
-def test_what_was_not_asked_rightly_does_nothing(served: Served) -> None:
-    guest = Caller(served)
-    guest.enter(served.link)
+def test_what_was_not_asked_rightly_does_nothing(guest: Caller) -> None:
     token = f"csrf={guest.csrf()}"
     assert guest.post("/disk/clean", token).status == 400
     assert guest.post("/disk/clean", f"{token}&kind=everything").status == 400

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from holdfast.logs import Logger, Rotation, close_loggers, get_logger
-from tests.web.browser import violations
-from tests.web.conftest import Served
-from tests.web.test_gate import Caller
+from tests.web.browser import Served, violations
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -31,13 +30,6 @@ def written(served: Served) -> Iterator[Logger]:
     archivist.info(f"the token is {TOKEN}", api_key="hunter2hunter2")
     yield archivist
     close_loggers()
-
-
-@pytest.fixture
-def guest(served: Served) -> Caller:
-    caller = Caller(served)
-    caller.enter(served.link)
-    return caller
 
 
 def rows(page: "Page") -> "Locator":

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import child_environment, require
-from tests.web.browser import violations
-from tests.web.conftest import Served
-from tests.web.test_gate import Caller
+from tests.web.browser import Served, violations
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -37,13 +36,6 @@ def exposed(served: Served) -> Path:
     hostile.mkdir(parents=True)
     (hostile / "run.sh").write_text(f"curl -H 'Authorization: token {TOKEN}'\n", "utf-8")
     return path
-
-
-@pytest.fixture
-def guest(served: Served) -> Caller:
-    caller = Caller(served)
-    caller.enter(served.link)
-    return caller
 
 
 def scanned(page: "Page") -> None:

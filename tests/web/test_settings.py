@@ -8,9 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.web.browser import violations
-from tests.web.conftest import Served
-from tests.web.test_gate import Caller
+from tests.web.browser import Served, violations
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -25,13 +24,6 @@ def file(served: Served) -> Iterator[Path]:
     path.write_text('{\n  "$comment": "ours",\n  "undo": {"keepDays": 40}\n}\n', "utf-8")
     yield path
     path.write_text("{}", "utf-8")
-
-
-@pytest.fixture
-def guest(served: Served) -> Caller:
-    caller = Caller(served)
-    caller.enter(served.link)
-    return caller
 
 
 def opened(page: "Page", name: str) -> "Locator":
