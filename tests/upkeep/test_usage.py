@@ -97,3 +97,15 @@ def test_the_sums_are_those_of_the_files(
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         measure(tmp_path / "absent")
+
+
+def test_one_folder_is_told_with_all_below_it(tmp_path: Path) -> None:
+    for path in ("a/b/c", "a/bb", "d"):
+        (tmp_path / path).mkdir(parents=True)
+    usage = measure(tmp_path, depth=5)
+    assert {folder.path for folder in usage.below("a")} == {"a", "a/b", "a/b/c", "a/bb"}
+    assert usage.below("a")[0].path == "a"
+    assert [folder.path for folder in usage.below("a/b/c")] == ["a/b/c"]
+    assert len(usage.below()) == 6
+    with pytest.raises(NotFoundError):
+        usage.below("e")

@@ -7,6 +7,7 @@ import pytest
 
 from holdfast.workspace.creation import create
 from tests.web.browser import Served, open_browser, serving, window
+from tests.web.caller import Caller
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -33,3 +34,11 @@ def page(browser: "Browser", served: Served) -> Iterator["Page"]:
     """A window of its own that has opened the link. Errors in its console fail the test."""
     with window(browser, served) as found:
         yield found
+
+
+@pytest.fixture
+def guest(served: Served) -> Caller:
+    """Somebody without a browser who has opened the link."""
+    caller = Caller(served)
+    caller.enter(served.link)
+    return caller

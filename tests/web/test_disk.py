@@ -109,9 +109,7 @@ def test_emptying_names_what_goes_and_spares_what_came_since(page: "Page", serve
         assert [each.origin for each in workspace.quarantine.list_entries()] == [str(later)]
 
 
-def test_what_was_not_asked_rightly_does_nothing(served: Served) -> None:
-    guest = Caller(served)
-    guest.enter(served.link)
+def test_what_was_not_asked_rightly_does_nothing(guest: Caller) -> None:
     token = f"csrf={guest.csrf()}"
     assert guest.post("/disk/clean", token).status == 400
     assert guest.post("/disk/clean", f"{token}&kind=everything").status == 400

@@ -32,13 +32,6 @@ def written(served: Served) -> Iterator[Logger]:
     close_loggers()
 
 
-@pytest.fixture
-def guest(served: Served) -> Caller:
-    caller = Caller(served)
-    caller.enter(served.link)
-    return caller
-
-
 def rows(page: "Page") -> "Locator":
     return page.locator("tr.log")
 

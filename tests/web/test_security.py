@@ -38,13 +38,6 @@ def exposed(served: Served) -> Path:
     return path
 
 
-@pytest.fixture
-def guest(served: Served) -> Caller:
-    caller = Caller(served)
-    caller.enter(served.link)
-    return caller
-
-
 def scanned(page: "Page") -> None:
     page.goto("/security")
     page.get_by_role("table", name="Likely secrets").wait_for()

@@ -26,13 +26,6 @@ def file(served: Served) -> Iterator[Path]:
     path.write_text("{}", "utf-8")
 
 
-@pytest.fixture
-def guest(served: Served) -> Caller:
-    caller = Caller(served)
-    caller.enter(served.link)
-    return caller
-
-
 def opened(page: "Page", name: str) -> "Locator":
     """The row of a setting, its form open."""
     page.goto("/settings")

@@ -3,8 +3,9 @@
 It holds no logic of its own: what it shows and does comes from the facade and the rooms below, as
 in `holdfast.cli` and `holdfast.mcp_server`. `serving` the process · `app` all routes · `gate` who
 may come in · `desk` the workspace opened, on a thread · `errands` commands run in processes of
-their own · `page` the shape of a page · `rendering` templates, secrets masked · `problems` errors
-as pages · `live` what changed, as server-sent events · `sampling` how full queues were · `charts`
+their own · `surveys` answers of commands that take long · `page` the shape of a page · `rendering`
+templates, secrets masked · `problems` errors as pages · `live` what changed, as server-sent events
+· `tailing` log lines as they are written · `sampling` how full queues were · `charts`, `treemap`
 geometry of drawings · `pages/` the pages.
 
 A page is a module ``pages/<name>.py`` and its template ``templates/<name>.html``::
@@ -31,7 +32,11 @@ A page is a module ``pages/<name>.py`` and its template ``templates/<name>.html`
   destroys is one undo point. Its form in the template is made by the macros ``button`` or
   ``confirm`` (which names what is destroyed and asks first), so that the token is always there.
 - What takes long, or runs code of the workspace, is an errand: ``asked.errands.start([...])`` runs
-  a ``holdfast`` command in a process of its own, and ``/errands/<id>`` shows what it says.
+  a ``holdfast`` command in a process of its own, and ``/errands/<id>`` shows what it says. What it
+  answers with ``--json`` is kept by ``asked.errands.surveys.get([...], Kind)``: the page shows how
+  old the answer is, and is renewed by watching "errands".
+- A page that is needed when the settings cannot be read has `show_unopened` and `act_unopened`,
+  whose functions get the `Layout`.
 - A template extends ``layout.html`` and uses the macros of ``macros.html``. A part inside
   ``<section data-live id="…">`` is renewed when a store that ``{% set watches = "queues" %}``
   names changes. Every text is escaped and its secrets masked when it is printed; ``|as_json``

@@ -78,7 +78,7 @@ class Surveys:
             # The status is not asked: 1 may mean that something was found.
             survey.answer = msgspec.json.decode(said, type=kind)
             survey.answered_for, survey.problem = survey.asked_at, None
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             survey.problem = _problem(wrong) or f"it ended with {process.returncode}"
         with self._lock:
             survey.running = False
@@ -91,5 +91,5 @@ def _problem(wrong: bytes) -> str:
     try:
         facts = msgspec.json.decode(wrong)["error"]
         return " ".join(str(facts[key]) for key in ("message", "path", "hint") if facts.get(key))
-    except (msgspec.DecodeError, KeyError, TypeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, KeyError, TypeError):
         return wrong.decode("utf-8", "replace").strip()[-1_000:]

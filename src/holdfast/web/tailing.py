@@ -1,7 +1,6 @@
 """Log lines as pages show them, and new ones as server-sent events while they are written."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from functools import partial
 from typing import Any
 
 import anyio.to_thread
@@ -9,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from holdfast.errors import HoldfastError
 from holdfast.logs.lines import visible
 from holdfast.logs.query import Query
 from holdfast.logs.reading import Record, Search
@@ -42,31 +42,39 @@ def tail_route(path: str, query_of: Callable[[Asked], Query]) -> Route:
         query = query_of(asked_of(request, request.query_params))
         folder = await request.app.state.desk.look(lambda workspace: workspace.layout.logs)
         search = Search(folder, query, limit=_BEGINNING, follow=True)
-        return StreamingResponse(
-            _events(search, request.app.state.stopping), media_type="text/event-stream"
-        )
+        batches = search.batches()
+        first = await anyio.to_thread.run_sync(next, batches)
+        events = _events(search, first, batches, request.app.state.stopping)
+        return StreamingResponse(events, media_type="text/event-stream")
 
     return Route(path, stream, methods=["GET"])
 
 
-async def _events(search: Search, stopping: Callable[[], bool]) -> AsyncIterator[str]:
-    batches = search.batches()
+async def _events(
+    search: Search,
+    batch: list[Record],
+    batches: Iterator[list[Record]],
+    stopping: Callable[[], bool],
+) -> AsyncIterator[str]:
     yield event("begin")
     unreadable = silent = 0
     while not stopping():
-        # A look ends by itself when there is nothing new, so that the end is seen.
-        batch = await anyio.to_thread.run_sync(next, batches)
         silent = 0 if batch else silent + 1
+        if len(batch) > _MOST:
+            yield event("leftout", str(len(batch) - _MOST))
         if batch:
-            if len(batch) > _MOST:
-                yield event("leftout", str(len(batch) - _MOST))
-            yield event("lines", await anyio.to_thread.run_sync(partial(_rows, batch[-_MOST:])))
+            yield event("lines", await anyio.to_thread.run_sync(_rows, batch[-_MOST:]))
         if (count := sum(search.unreadable.values())) != unreadable:
             unreadable = count
             yield event("unreadable", str(count))
         if silent == _LOOKS_TO_BEAT:
             silent = 0
             yield ": alive\n\n"
+        try:
+            # A look ends by itself when there is nothing new, so that the end is seen.
+            batch = await anyio.to_thread.run_sync(next, batches)
+        except HoldfastError:
+            return  # the browser asks again, and is told what is wrong
 
 
 def event(name: str, data: str = "") -> str:
