@@ -1,23 +1,75 @@
-"""A real Chromium, and the accessibility checks that are made in it."""
+"""The page served by the real command, a real Chromium before it, and checks made in that."""
 
+import json
+import os
 import shutil
+import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.conftest import require
+from holdfast.facade import Workspace, open_workspace
+from tests.conftest import child_environment, require
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
+_LONG = 120_000  # milliseconds that a command may take on a busy machine
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
+
+
+@dataclass(frozen=True)
+class Served:
+    """A workspace whose page is served: the link that was printed, the address behind it."""
+
+    root: Path
+    link: str
+
+    @property
+    def address(self) -> str:
+        return self.link.partition("/?")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.address.rpartition(":")[2])
+
+    def open(self) -> Workspace:
+        """The workspace itself, to fill it and to see what became of it."""
+        return open_workspace(self.root)
+
+
+@contextmanager
+def serving(root: Path, home: Path) -> Iterator[Served]:
+    """Serve the workspace at `root` by ``holdfast ui``, ended by Ctrl+C."""
+    own = {"HOME": str(home), "USERPROFILE": str(home), "HOLDFAST_WORKSPACE": ""}
+    new_group = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "holdfast", "ui", "--no-browser", "--json", "-w", str(root)],
+        env=child_environment(own),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        creationflags=new_group,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = [process.stdout.readline() for _ in range(3)]
+            yield Served(root, json.loads(b"".join(lines))["url"])
+        finally:
+            process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+            _, said = process.communicate(timeout=60)
+    assert process.returncode == 0 or sys.platform == "win32"
+    assert b"Traceback" not in said, said.decode()
 
 
 @contextmanager
 def open_browser() -> Iterator["Browser"]:
     """The Chromium on the PATH, else Playwright's own; without any the test is skipped."""
+    require(find_spec("playwright") is not None, "the package playwright")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -34,9 +86,15 @@ def open_browser() -> Iterator["Browser"]:
 def _arguments() -> list[str]:
     if sys.platform == "win32":
         return []
-    import os
+    # Where it runs as root it is in a container, whose shared memory is small.
+    return ["--no-sandbox", "--disable-dev-shm-usage"] if os.getuid() == 0 else []
 
-    return ["--no-sandbox"] if os.getuid() == 0 else []
+
+def expect(locator: "Locator") -> Any:
+    """What has to become true of a part of the page within some seconds."""
+    from playwright.sync_api import expect as waiting
+
+    return waiting(locator)
 
 
 def carried_out(page: "Page", outcome: str = "good") -> None:
@@ -44,7 +102,8 @@ def carried_out(page: "Page", outcome: str = "good") -> None:
 
     `outcome` is ``bad`` for a command that is meant to fail.
     """
-    page.locator(f".toast, #errand .badge.{outcome}").first.wait_for()
+    told = page.locator(f".toast, #errand .badge.{outcome}")
+    told.first.wait_for(timeout=_LONG)
 
 
 def violations(page: "Page") -> list[str]:
@@ -57,3 +116,27 @@ def violations(page: "Page") -> list[str]:
         for each in found
         for node in each["nodes"]
     ]
+
+
+def _is_wrong(said: "ConsoleMessage") -> bool:
+    """Whether the browser complains of more than a page that says what the person did wrong."""
+    return said.type == "error" and "the server responded with a status of 4" not in said.text
+
+
+@contextmanager
+def window(browser: "Browser", served: Served, theme: str = "light") -> Iterator["Page"]:
+    """A window in which the link was opened; see `page`."""
+    wrong: list[str] = []
+    context = browser.new_context(
+        color_scheme="dark" if theme == "dark" else "light", base_url=served.address
+    )
+    context.set_default_timeout(20_000)
+    page = context.new_page()
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("console", lambda said: wrong.append(said.text) if _is_wrong(said) else None)
+    try:
+        page.goto(served.link)
+        yield page
+    finally:
+        context.close()
+    assert wrong == []

@@ -10,8 +10,7 @@ import pytest
 
 from holdfast.services import control
 from tests.services.conftest import LASTING, end_everything
-from tests.web.browser import carried_out, violations
-from tests.web.conftest import Served, window
+from tests.web.browser import Served, carried_out, violations, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page

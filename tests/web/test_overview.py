@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tests.web.conftest import Served
+from tests.web.browser import Served, expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -16,7 +16,7 @@ def test_a_backup_is_made_by_the_button_beside_its_command(page: "Page", served:
     page.locator("#errand .badge.good").wait_for()
 
     page.get_by_role("link", name="Overview").click()
-    assert "1 snapshot" in page.locator("#health").inner_text()
+    expect(page.locator("#health")).to_contain_text("1 snapshot")
     assert "holdfast backup create" in page.locator("#todo").inner_text()
     with served.open() as workspace:
         assert len(workspace.vault.snapshots()) == 1

@@ -1,8 +1,6 @@
 """``holdfast queues``: put, take, settle and look at the workspace's queues."""
 
 import sys
-from collections.abc import Iterator
-from itertools import islice
 from typing import Any
 
 import click
@@ -10,12 +8,8 @@ import msgspec
 
 from holdfast.cli.queue_topics import add_topic_commands
 from holdfast.cli.terminal import Terminal, command
-from holdfast.durable.journal import JournalWriter
-from holdfast.durable.points import note_queue
-from holdfast.durable.quarantine import QuarantineEntry
 from holdfast.errors import UsageError
-from holdfast.facade import Workspace
-from holdfast.queues import Message, Queue
+from holdfast.upkeep.purging import purge_queue
 
 _COLUMNS = {"id": "Id", "attempts": "Attempts", "body": "Body", "reason": "Reason"}
 
@@ -208,29 +202,9 @@ def purge(terminal: Terminal, queue_name: str, dry_run: bool, yes: bool) -> None
             return
         question = f"Empty the queue {queue_name} of {count} message(s)?"
         terminal.require_consent(question, yes=yes, hint="look first with --dry-run, then --yes")
-        entry, count = _purge(queue, workspace)
+        entry, count = purge_queue(workspace, queue)
     facts.update(messages=count, quarantine=entry.id)
     terminal.emit(facts, f"{count} message(s) went to quarantine as {entry.id}")
-
-
-def _purge(queue: Queue, workspace: Workspace) -> tuple[QuarantineEntry, int]:
-    """Empty `queue`; every message is in quarantine, on the disk itself, before it is forgotten."""
-    taken: list[QuarantineEntry] = []
-
-    def keep(messages: Iterator[Message]) -> None:
-        path = workspace.layout.state / f"{queue.name}.purged.jsonl"
-        writer = JournalWriter(path, durability="power")
-        try:
-            while batch := list(islice(messages, 1000)):
-                writer.append(*(msgspec.json.encode(message.as_dict()) for message in batch))
-        finally:
-            writer.close()
-        entry = workspace.quarantine.take(path, reason=f"purge of {queue.name}")
-        note_queue(queue.name, entry.id)
-        taken.append(entry)
-
-    count = queue.purge(keep=keep)
-    return taken[0], count
 
 
 add_topic_commands(queues)

@@ -337,9 +337,11 @@ class EventLog:
         """The position of the last event ever appended; 0 before the first."""
         return self._store.head()
 
-    def streams(self, prefix: str = "") -> Iterator[Stream]:
-        """The streams whose names begin with `prefix`, sorted, without the archived ones."""
-        after = ""
+    def streams(self, prefix: str = "", *, after: str = "") -> Iterator[Stream]:
+        """The streams whose names begin with `prefix`, sorted, without the archived ones.
+
+        `after` goes on behind that name.
+        """
         while page := self._store.streams(prefix=prefix, after=after, limit=_PAGE):
             yield from page
             after = page[-1].name

@@ -4,8 +4,8 @@ It holds no logic of its own: what it shows and does comes from the facade and t
 in `holdfast.cli` and `holdfast.mcp_server`. `serving` the process · `app` all routes · `gate` who
 may come in · `desk` the workspace opened, on a thread · `errands` commands run in processes of
 their own · `page` the shape of a page · `rendering` templates, secrets masked · `problems` errors
-as pages · `live` what changed, as server-sent events · `charts` geometry of drawings · `pages/` the
-pages.
+as pages · `live` what changed, as server-sent events · `sampling` how full queues were · `charts`
+geometry of drawings · `pages/` the pages.
 
 A page is a module ``pages/<name>.py`` and its template ``templates/<name>.html``::
 

@@ -16,19 +16,16 @@ from holdfast.web.desk import Desk
 from holdfast.web.errands import Errands
 from holdfast.web.gate import Gate, Keys
 from holdfast.web.pages import PAGES, all_routes
-from holdfast.web.problems import (
-    holdfast_problem,
-    http_problem,
-    unexpected_problem,
-)
+from holdfast.web.problems import holdfast_problem, http_problem, unexpected_problem
 from holdfast.web.rendering import Notices
+from holdfast.web.sampling import Samples
 
 # Said here: what the system thinks of ".js" may be anything on Windows.
 _TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 def build_app(
-    desk: Desk, keys: Keys, errands: Errands, *, stopping: Callable[[], bool] = lambda: False
+    desk: Desk, keys: Keys, errands: Errands, samples: Samples, *, stopping: Callable[[], bool]
 ) -> ASGIApp:
     """The pages of one workspace; `stopping` ends what is live."""
     routes = [*all_routes(), *live.routes(), _static_files()]
@@ -43,6 +40,7 @@ def build_app(
     app.state.desk = desk
     app.state.keys = keys
     app.state.errands = errands
+    app.state.samples = samples
     app.state.notices = Notices(keys.cookie)
     app.state.pages = PAGES
     app.state.name = desk.root.name

@@ -23,13 +23,14 @@ class Desk:
 
     async def look(self, work: Callable[[Workspace], Result]) -> Result:
         """Call `work` with the workspace. Raises what it raises."""
-        return await anyio.to_thread.run_sync(self._look, work)
+        return await anyio.to_thread.run_sync(self.look_here, work)
 
     async def do(self, label: str, work: Callable[[Workspace], Result]) -> Result:
         """As `look`; what the work destroys is one undo point called `label`."""
         return await anyio.to_thread.run_sync(self._do, label, work)
 
-    def _look(self, work: Callable[[Workspace], Result]) -> Result:
+    def look_here(self, work: Callable[[Workspace], Result]) -> Result:
+        """As `look`, on a thread that is one already."""
         with workspace_at(self.root, self.settings) as workspace:
             return work(workspace)
 

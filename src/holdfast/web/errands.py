@@ -40,6 +40,11 @@ class Errand:
         return subprocess.list2cmdline(self.line)
 
     @property
+    def output(self) -> str:
+        """What it said until now, the last lines of it."""
+        return "\n".join(self.said.copy())
+
+    @property
     def state(self) -> str:
         """``running``, ``succeeded`` or ``failed``."""
         if self.ended is None:

@@ -44,7 +44,10 @@ async def _events(state: Any, stores: list[str]) -> AsyncIterator[str]:
 
     async def look() -> dict[str, object]:
         seen = await anyio.to_thread.run_sync(stamps, places)
-        return {**seen, "errands": state.errands.changes}
+        seen["errands"] = state.errands.changes
+        if "samples" in stores:
+            seen["samples"] = state.samples.looks
+        return seen
 
     before = await look()
     yield "event: ready\ndata:\n\n"
@@ -105,7 +108,10 @@ def _below(folder: Path, depth: int, left: list[int]) -> Iterator[object]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                if left[0] <= 0 or entry.name.endswith(".lock"):
+                if left[0] <= 0:  # too many: at least what comes and goes is seen
+                    yield folder.stat().st_mtime_ns
+                    return
+                if entry.name.endswith(".lock"):
                     continue
                 left[0] -= 1
                 if entry.is_dir(follow_symlinks=False):

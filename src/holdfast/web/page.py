@@ -17,6 +17,7 @@ from holdfast.errors import RefusedError, UsageError
 from holdfast.facade import Workspace
 from holdfast.web.errands import Errand, Errands
 from holdfast.web.rendering import link, render
+from holdfast.web.sampling import Samples
 
 _LARGEST_FORM = 1_000_000  # bytes
 _MOST_FIELDS = 1_000
@@ -46,6 +47,7 @@ class Asked:
     path: dict[str, str]
     fields: QueryParams
     errands: Errands
+    samples: Samples
 
     def text(self, name: str) -> str | None:
         """A field that was filled in, without the space around it."""
@@ -86,7 +88,7 @@ def show(path: str, template: str, view: View) -> Route:
     """A page at `path`: `template`, with what `view` returns."""
 
     async def endpoint(request: Request) -> Response:
-        asked = Asked(request.path_params, request.query_params, request.app.state.errands)
+        asked = _asked(request, request.query_params)
         data = await request.app.state.desk.look(partial(_given, view, asked))
         return await anyio.to_thread.run_sync(render, request, template, {"asked": asked, **data})
 
@@ -100,7 +102,7 @@ def act(path: str, action: Action) -> Route:
         fields = await _form(request)
         if not request.app.state.keys.is_csrf(fields.get("csrf", "")):
             raise RefusedError("this form is not of this page", hint="go back, load it again")
-        asked = Asked(request.path_params, fields, request.app.state.errands)
+        asked = _asked(request, fields)
         label = f"ui {request.url.path}"
         done: Done = await request.app.state.desk.do(label, partial(_given, action, asked))
         answer = RedirectResponse(done.to, 303)
@@ -109,6 +111,11 @@ def act(path: str, action: Action) -> Route:
         return answer
 
     return Route(path, endpoint, methods=["POST"], name=f"{action.__module__}.{action.__name__}")
+
+
+def _asked(request: Request, fields: QueryParams) -> Asked:
+    state = request.app.state
+    return Asked(request.path_params, fields, state.errands, state.samples)
 
 
 def _given(function: Callable[[Workspace, Asked], Any], asked: Asked, workspace: Workspace) -> Any:

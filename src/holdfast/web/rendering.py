@@ -4,6 +4,7 @@ import functools
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -18,6 +19,8 @@ from holdfast.claude.masking import mask, mask_everywhere
 
 _LONGEST_JSON = 20_000  # characters
 _BRIEF = 120  # characters
+_SHORTEST = 8  # characters; what is shorter is not taken for a secret anywhere
+_SEED_KEYS = frozenset(("timestamp", "component", "level", "message"))
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -77,7 +80,7 @@ def templates() -> Environment:
         lstrip_blocks=True,
     )
     made.globals |= {"link": link, "when": when, "now": lambda: datetime.now(UTC)}
-    filters: dict[str, Callable[..., str]] = {
+    filters: dict[str, Callable[..., Any]] = {
         "as_json": as_json,
         "brief": brief,
         "typed": typed,
@@ -85,6 +88,8 @@ def templates() -> Environment:
         "number": lambda number: f"{number:,}",
         "lasting": lasting,
         "local": local_time,
+        "log_time": log_time,
+        "further": further,
     }
     made.filters |= filters
     return made
@@ -104,14 +109,14 @@ def typed(value: object) -> Markup:
 
 def as_json(value: Any) -> str:
     """Plain data as indented JSON, secrets masked, its end left out when it is long."""
-    text = mask_everywhere(msgspec.json.format(_encoded(value), indent=2).decode())
-    return _cut(text, _LONGEST_JSON)
+    text = msgspec.json.format(_encoded(value, _LONGEST_JSON), indent=2).decode()
+    return _cut(mask_everywhere(text[: 2 * _LONGEST_JSON]), _LONGEST_JSON)
 
 
 def brief(value: Any, length: int = _BRIEF) -> str:
     """Plain data on one line, secrets masked; a text is shown without its quotes."""
-    text = mask(value) if isinstance(value, str) else _encoded(value).decode()
-    return _cut(" ".join(mask_everywhere(text).split()), length)
+    text = value if isinstance(value, str) else _encoded(value, 4 * length).decode()
+    return _cut(" ".join(mask_everywhere(text[: 8 * length]).split()), length)
 
 
 def readable_size(size: float) -> str:
@@ -129,8 +134,10 @@ def lasting(seconds: float | timedelta) -> str:
     """A duration as people read it, e.g. ``340 ms`` or ``2 min 5 s``."""
     if isinstance(seconds, timedelta):
         seconds = seconds.total_seconds()
+    if seconds < 0.001:
+        return "< 1 ms"
     if seconds < 1:
-        return f"{max(0.0, seconds) * 1000:.0f} ms"
+        return f"{seconds * 1000:.0f} ms"
     if seconds < 60:
         return f"{seconds:.1f} s"
     for length, unit, smaller, small in (
@@ -162,6 +169,17 @@ def local_time(moment: datetime | float) -> str:
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
+def log_time(key: str) -> str:
+    """The time of a log line in the zone of this machine, to the millisecond."""
+    moment = datetime.fromisoformat(key[:26] + "+00:00").astimezone()
+    return f"{moment:%Y-%m-%d %H:%M:%S.%f}"[:-3]
+
+
+def further(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a log line says beyond its time, component, level and message."""
+    return {key: value for key, value in data.items() if key not in _SEED_KEYS}
+
+
 def _ago(moment: datetime) -> str:
     seconds = (datetime.now(UTC) - moment).total_seconds()
     for length, unit in _UNITS:
@@ -171,19 +189,30 @@ def _ago(moment: datetime) -> str:
     return "just now"
 
 
-def _encoded(value: Any) -> bytes:
-    return msgspec.json.encode(mask(msgspec.to_builtins(value, str_keys=True)))
+def _encoded(value: Any, length: int) -> bytes:
+    """`value` as JSON, its secrets masked; of what is long only what may come to be seen."""
+    return msgspec.json.encode(mask(_bounded(msgspec.to_builtins(value, str_keys=True), length)))
+
+
+def _bounded(value: Any, length: int) -> Any:
+    """Plain data without what is beyond `length` characters of a text or items of a list."""
+    if isinstance(value, str):
+        return _cut(value, length)
+    if isinstance(value, dict):
+        return {key: _bounded(inner, length) for key, inner in islice(value.items(), length)}
+    if isinstance(value, list):
+        return [_bounded(inner, length) for inner in value[:length]]
+    return value
 
 
 def _cut(text: str, length: int) -> str:
-    left_out = len(text) - length
-    return text if left_out <= 0 else f"{text[:length]}… ({left_out} more characters)"
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def _printed(value: object) -> object:
     """What a template prints: without its secrets, unless this package made it."""
     if isinstance(value, str) and not isinstance(value, Markup):
-        return _masked(value)
+        return value if len(value) < _SHORTEST and value.isascii() else _masked(value)
     return "" if value is None else value
 
 

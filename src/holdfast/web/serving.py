@@ -53,14 +53,18 @@ def _serve(
 ) -> None:
     import uvicorn
 
+    from holdfast.facade import Workspace
     from holdfast.web.app import build_app
     from holdfast.web.desk import Desk
     from holdfast.web.errands import Errands
     from holdfast.web.gate import Keys
+    from holdfast.web.sampling import Samples
 
     keys = Keys(listener.getsockname()[1])
     errands = Errands(root, settings)
-    app = build_app(Desk(root, settings), keys, errands, stopping=lambda: server.should_exit)
+    desk = Desk(root, settings)
+    samples = Samples(lambda: desk.look_here(Workspace.queue_rows))
+    app = build_app(desk, keys, errands, samples, stopping=lambda: server.should_exit)
     config = uvicorn.Config(
         app,
         log_config=None,
@@ -73,12 +77,15 @@ def _serve(
     )
     server = uvicorn.Server(config)
     told(keys.link, keys.link_for_browser())
+    samples.begin()
     try:
         with suppress(KeyboardInterrupt):
             server.run(sockets=[listener])
-        for errand in errands.working():
-            note(f"waiting for '{errand.command}'; Ctrl+C ends it")
-            while not errands.wait(errand, 1.0):
-                pass
+        with suppress(KeyboardInterrupt):
+            for errand in errands.working():
+                note(f"waiting for '{errand.command}'; Ctrl+C ends it")
+                while not errands.wait(errand, 1.0):
+                    pass
     finally:
+        samples.end()
         errands.end()

@@ -8,14 +8,16 @@ from holdfast.web.pages import (
     agents,
     backups,
     errands,
+    events,
     overview,
     points,
+    queues,
     servers,
     snapshots,
     workflows,
 )
 
-_MODULES = (overview, workflows, agents, servers, backups)
+_MODULES = (overview, workflows, queues, events, agents, servers, backups)
 _FURTHER = (snapshots, points, errands)  # pages lead to them
 
 PAGES = tuple(module.PAGE for module in _MODULES)

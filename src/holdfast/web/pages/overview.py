@@ -36,12 +36,10 @@ def routes() -> Sequence[Route]:
 def overview(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     """Everything at a glance."""
     status = workspace_status(workspace)
-    proven = [store.proven for store in status.stores if store.name == "backups"]
     return {
         "status": status,
         "unreadable": [store for store in status.stores if store.health == "unreadable"],
         "backups": next(store for store in status.stores if store.name == "backups"),
-        "proven": proven[0],
         "todo": [(line, line in _RUNNABLE) for line in status.next],
         "charts": _charts(workspace),
         "failed": _failed(workspace),

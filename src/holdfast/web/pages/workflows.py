@@ -1,23 +1,37 @@
-"""Workflows: the runs, by all that they can be filtered by."""
+"""Workflows: the runs, by all that they can be filtered by; what can be done with one."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, cast, get_args
 
 from starlette.routing import Route
 
-from holdfast.errors import UsageError
+from holdfast.errors import HoldfastError, NotFoundError, UsageError
 from holdfast.facade import Workspace
-from holdfast.web.page import Asked, Page, show
+from holdfast.web.errands import Errand, Errands
+from holdfast.web.page import Asked, Done, Page, act, show
+from holdfast.web.pages.run import is_resumable, run
+from holdfast.web.rendering import link
+from holdfast.workflows import Workflows
+from holdfast.workflows.naming import new_run_id
 from holdfast.workflows.records import Status
 
 PAGE = Page("Workflows", "/workflows", "workflows")
 
 _ROWS = 50
 _STATUSES = [status for status in get_args(Status) if status != "unreadable"]
+_PATIENCE = 15.0  # seconds in which a command should have begun with a run
+_PAUSE = 0.05
 
 
 def routes() -> Sequence[Route]:
-    return [show("/workflows", "workflows.html", runs)]
+    return [
+        show("/workflows", "workflows.html", runs),
+        show("/workflows/{run}", "run.html", run),
+        act("/workflows/{run}/resume", resume),
+        act("/workflows/{run}/cancel", cancel),
+        act("/workflows/{run}/fork", fork),
+    ]
 
 
 def runs(workspace: Workspace, asked: Asked) -> dict[str, Any]:
@@ -39,6 +53,57 @@ def runs(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         "counts": [(status, counts.get(status, 0)) for status in _STATUSES],
         "total": sum(counts.values()),
     }
+
+
+def resume(workspace: Workspace, asked: Asked) -> Done:
+    """Go on with an interrupted or failed run."""
+    engine, run_id = workspace.workflows, asked.path["run"]
+    if not is_resumable(engine.get(run_id)):
+        raise UsageError(f"run {run_id} is neither interrupted nor failed")
+    errand = asked.errands.start(["workflows", "resume", run_id])
+    return _once(
+        asked.errands, errand, run_id, lambda: not is_resumable(engine.get(run_id)), "Resumed"
+    )
+
+
+def cancel(workspace: Workspace, asked: Asked) -> Done:
+    """Cancel a run for good."""
+    run_id = asked.path["run"]
+    workspace.workflows.cancel(run_id)
+    return Done(link("/workflows", run_id), f"Cancelled {run_id}")
+
+
+def fork(workspace: Workspace, asked: Asked) -> Done:
+    """Run anew with the first steps of a run."""
+    engine, run_id = workspace.workflows, asked.path["run"]
+    new_id = new_run_id(engine.get(run_id).name)
+    step = asked.text("step")
+    before = ["--from", step] if step else []
+    errand = asked.errands.start(["workflows", "fork", run_id, "--id", new_id, *before])
+    return _once(asked.errands, errand, new_id, lambda: _is_there(engine, new_id), "Forked as")
+
+
+def _once(
+    errands: Errands, errand: Errand, run_id: str, begun: Callable[[], bool], told: str
+) -> Done:
+    """To the run once its command has begun with it; to the command when it ended before."""
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if begun():
+            return Done(link("/workflows", run_id), f"{told} {run_id}")
+        if errands.wait(errand, _PAUSE) and not begun():
+            break
+    return Done(link("/errands", errand.id))
+
+
+def _is_there(engine: Workflows, run_id: str) -> bool:
+    try:
+        engine.get(run_id)
+    except NotFoundError:
+        return False
+    except HoldfastError:
+        return True
+    return True
 
 
 def _status(asked: Asked) -> Status | None:

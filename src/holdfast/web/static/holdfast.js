@@ -163,6 +163,12 @@ document.addEventListener("visibilitychange", () => {
   }
 });
 window.addEventListener("pagehide", disconnect);
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // else it comes back as it was left
+  for (const button of document.querySelectorAll("button[disabled]")) button.disabled = false;
+  connect();
+  if (main) renew();
+});
 // "3 min ago" grows older by itself.
 if (main) setInterval(() => document.hidden || renew(), 30_000);
 if (!document.hidden) connect();
