@@ -19,6 +19,7 @@ from tests.conftest import child_environment, require
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
 
+_LONG = 120_000  # milliseconds that a command may take on a busy machine
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 
 
@@ -101,7 +102,8 @@ def carried_out(page: "Page", outcome: str = "good") -> None:
 
     `outcome` is ``bad`` for a command that is meant to fail.
     """
-    page.locator(f".toast, #errand .badge.{outcome}").first.wait_for()
+    told = page.locator(f".toast, #errand .badge.{outcome}")
+    told.first.wait_for(timeout=_LONG)
 
 
 def violations(page: "Page") -> list[str]:

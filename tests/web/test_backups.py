@@ -59,14 +59,14 @@ def test_a_backup_is_made_and_drilled_by_buttons(page: "Page", served: Served) -
     page.get_by_label("Tag").first.fill("by-hand")
     page.get_by_role("button", name="Back up now").click()
     page.wait_for_url("**/errands/*")
-    page.locator("#errand .badge.good").wait_for()
+    carried_out(page)
     page.get_by_role("link", name="Backups").click()
     assert "by-hand" in page.locator("#list").inner_text()
     assert page.locator(".timeline circle").count() == 1
 
     page.get_by_role("button", name="Prove").click()
     page.wait_for_url("**/errands/*")
-    page.locator("#errand .badge.good").wait_for()
+    carried_out(page)
     with served.open() as workspace:
         proof = workspace.vault.last_proof()
         assert proof is not None
@@ -260,7 +260,7 @@ def test_snapshots_are_thinned_out_and_taken_back(
     assert f"{every - 2} forgotten snapshots" in page.locator("dialog[open]").inner_text()
     page.get_by_role("button", name="Remove for good").click()
     page.wait_for_url("**/errands/*")
-    page.locator("#errand .badge.good").wait_for()
+    carried_out(page)
     with served.open() as workspace:
         assert workspace.vault.forgotten() == set()
 

@@ -53,7 +53,7 @@ def test_all_servers_are_verified_live(page: "Page", served: Served) -> None:
     page.goto("/servers")
     page.get_by_role("button", name="Verify all").click()
     page.wait_for_url("**/errands/*")
-    page.locator("#errand .badge.bad").wait_for()
+    carried_out(page, "bad")
     assert "LEDGER_KEY" in page.get_by_label("What it says").inner_text()
     page.get_by_role("link", name="Servers").click()
     row = page.locator("#servers tr", has_text="failing")
