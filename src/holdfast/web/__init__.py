@@ -5,7 +5,7 @@ in `holdfast.cli` and `holdfast.mcp_server`. `serving` the process · `app` all 
 may come in · `desk` the workspace opened, on a thread · `errands` commands run in processes of
 their own · `page` the shape of a page · `rendering` templates, secrets masked · `problems` errors
 as pages · `live` what changed, as server-sent events · `sampling` how full queues were · `charts`
-geometry of drawings · `pages/` the pages.
+geometry of drawings · `plans` what was agreed to is what is done · `pages/` the pages.
 
 A page is a module ``pages/<name>.py`` and its template ``templates/<name>.html``::
 

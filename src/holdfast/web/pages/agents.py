@@ -70,7 +70,6 @@ def agents(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         "lost": lost,
         "lost_problem": lost_problem,
         "destination": workspace.site(None).name if lost else "",
-        "any_wanted": any(status.wanted for status in services.values()),
         "any_service": bool(services),
     }
 
