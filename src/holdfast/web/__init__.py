@@ -6,7 +6,7 @@ may come in · `desk` the workspace opened, on a thread · `errands` commands ru
 their own · `surveys` answers of commands that take long · `page` the shape of a page · `rendering`
 templates, secrets masked · `problems` errors as pages · `live` what changed, as server-sent events
 · `tailing` log lines as they are written · `sampling` how full queues were · `charts`, `treemap`
-geometry of drawings · `pages/` the pages.
+geometry of drawings · `plans` what was agreed to is what is done · `pages/` the pages.
 
 A page is a module ``pages/<name>.py`` and its template ``templates/<name>.html``::
 

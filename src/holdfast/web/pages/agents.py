@@ -14,6 +14,7 @@ from holdfast.registry import Problem
 from holdfast.services import control
 from holdfast.services.control import ServiceStatus
 from holdfast.web.page import Asked, Done, Page, act, after, show
+from holdfast.web.paging import page_of
 from holdfast.web.rendering import link
 
 PAGE = Page("Agents", "/agents", "agents")
@@ -55,14 +56,8 @@ def agents(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         for each in known
         if group in (None, each.group) and text in f"{each.id} {each.name}".casefold()
     ]
-    skip = asked.number("skip", 0) or 0
     return {
-        "rows": [
-            (each, wrong[each.id], services.get(each.id)) for each in found[skip : skip + _ROWS]
-        ],
-        "skip": skip,
-        "next": skip + _ROWS if len(found) > skip + _ROWS else None,
-        "found": len(found),
+        **page_of(found, asked, _ROWS, lambda each: (each, wrong[each.id], services.get(each.id))),
         "total": len(known),
         "groups": [(name, sum(each.group == name for each in known)) for name in groups],
         "unreadable": unreadable,
@@ -70,7 +65,6 @@ def agents(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         "lost": lost,
         "lost_problem": lost_problem,
         "destination": workspace.site(None).name if lost else "",
-        "any_wanted": any(status.wanted for status in services.values()),
         "any_service": bool(services),
     }
 

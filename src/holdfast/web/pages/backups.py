@@ -15,6 +15,7 @@ from holdfast.vault.rule import evaluate
 from holdfast.vault.sites import Site, site_state
 from holdfast.web.charts import dots
 from holdfast.web.page import Asked, Done, Page, act, show
+from holdfast.web.paging import page_of
 from holdfast.web.rendering import link
 
 PAGE = Page("Backups", "/backups", "backups")
@@ -87,12 +88,8 @@ def backups(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     of_tools = asked.text("of") == "tools"
     of_kind = [row for row in rows if row.is_undo == of_tools]
     found = [row for row in of_kind if _matches(row, asked)]
-    skip = asked.number("skip", 0) or 0
     return {
-        "rows": found[skip : skip + _ROWS],
-        "skip": skip,
-        "next": skip + _ROWS if len(found) > skip + _ROWS else None,
-        "found": len(found),
+        **page_of(found, asked, _ROWS),
         "total": len(rows),
         "of_tools": sum(row.is_undo for row in rows),
         "problems": problems,

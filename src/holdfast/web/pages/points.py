@@ -12,6 +12,7 @@ from holdfast.facade import Workspace
 from holdfast.upkeep.undo import list_points
 from holdfast.upkeep.undo import undo as plan_or_undo
 from holdfast.web.page import Asked, Done, act, after, show
+from holdfast.web.paging import page_of
 from holdfast.web.plans import check_agreed, digest_of
 
 _ROWS = 100
@@ -29,27 +30,17 @@ def points(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     """A page of the points, the newest first."""
     text = (asked.text("text") or "").casefold()
     known = [each for each in list_points(workspace) if text in each.command.casefold()]
-    skip = asked.number("skip", 0) or 0
-    return {
-        "rows": known[skip : skip + _ROWS],
-        "skip": skip,
-        "next": skip + _ROWS if len(known) > skip + _ROWS else None,
-        "found": len(known),
-    }
+    return page_of(known, asked, _ROWS)
 
 
 def point(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     """What undoing one point would do."""
     plan = plan_or_undo(workspace, asked.path["point"], dry_run=True)
     known = {each.id: each for each in list_points(workspace)}
-    skip = asked.number("skip", 0) or 0
-    steps = [*plan.steps, *plan.left]
     return {
         "plan": plan,
         "point": known[plan.point],
-        "rows": steps[skip : skip + _ROWS],
-        "skip": skip,
-        "next": skip + _ROWS if len(steps) > skip + _ROWS else None,
+        **page_of([*plan.steps, *plan.left], asked, _ROWS),
         "digest": digest_of(plan.steps),
     }
 

@@ -25,6 +25,7 @@ from holdfast.vault.browsing import Held, HeldFile
 from holdfast.vault.entries import escape, unescape
 from holdfast.web.page import Asked, Done, act, after, show
 from holdfast.web.pages.backups import chosen_vault, snapshot_path, vault_names
+from holdfast.web.paging import page_of
 from holdfast.web.plans import check_agreed, digest_of
 
 _ROWS = 200
@@ -61,17 +62,13 @@ def browse(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     name = asked.text("name")
     chosen = [held for held in found if name is None or name.casefold() in held.name.casefold()]
     chosen.sort(key=_ORDERS[order])
-    skip = asked.number("skip", 0) or 0
     return {
         **_about(at, identity, path),
         "header": header,
         "proof": vault.last_proof(identity),
-        "rows": [(held, escape(held.path)) for held in chosen[skip : skip + _ROWS]],
+        **page_of(chosen, asked, _ROWS, _with_address),
         "order": order,
         "orders": list(_ORDERS),
-        "skip": skip,
-        "next": skip + _ROWS if len(chosen) > skip + _ROWS else None,
-        "found": len(chosen),
         "size": sum(held.size for held in found),
         "has_home": not path and any(root.name == "home" for root in header.roots),
     }
@@ -105,15 +102,11 @@ def changes(workspace: Workspace, asked: Asked) -> dict[str, Any]:
         for each in differences
         if (below is None or each.path.startswith(below)) and kind in (None, each.change)
     ]
-    skip = asked.number("skip", 0) or 0
     return {
         **_about(at, identity, ""),
         "to": None if to is None else vault.resolve(to),
         "others": [info for info in reversed(vault.snapshots()) if info.id != identity][:_ROWS],
-        "rows": [(each, escape(each.path)) for each in found[skip : skip + _ROWS]],
-        "skip": skip,
-        "next": skip + _ROWS if len(found) > skip + _ROWS else None,
-        "found": len(found),
+        **page_of(found, asked, _ROWS, _with_address),
         "kinds": kinds,
         "counts": {kind: sum(each.change == kind for each in differences) for kind in kinds},
     }
@@ -125,16 +118,13 @@ def plan_restore(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     wish = _Wish(workspace, vault, at, asked)
     plan, entry = wish.plan()
     steps = sorted(plan.plan if plan else (), key=lambda step: (not step.newer, step.path))
-    skip = asked.number("skip", 0) or 0
     return {
         **_about(at, wish.identity, ""),
         "wish": wish,
         "plan": plan,
         "entry": entry,
         "newer": [step.path for step in steps if step.newer],
-        "rows": steps[skip : skip + _ROWS],
-        "skip": skip,
-        "next": skip + _ROWS if len(steps) > skip + _ROWS else None,
+        **page_of(steps, asked, _ROWS),
         "digest": digest_of([plan and plan.plan, entry]),
         "aside": f"restored/{wish.identity[:12]}",
     }
@@ -155,18 +145,14 @@ def find(workspace: Workspace, asked: Asked) -> dict[str, Any]:
     vault, at = chosen_vault(workspace, asked)
     pattern = asked.text("pattern")
     report = vault.find(pattern) if pattern else None
-    skip = asked.number("skip", 0) or 0
     versions = report.versions if report else []
     moments = {info.id: info.started_at for info in vault.snapshots()}
     return {
         "at": at,
         "vaults": vault_names(workspace),
         "pattern": pattern,
-        "rows": [(each, escape(each.path)) for each in versions[skip : skip + _ROWS]],
+        **page_of(versions, asked, _ROWS, _with_address),
         "moments": moments,
-        "skip": skip,
-        "next": skip + _ROWS if len(versions) > skip + _ROWS else None,
-        "found": len(versions),
         "findings": report.findings if report else [],
     }
 
@@ -241,6 +227,11 @@ class _Wish:
             source, self._workspace.layout, found, to=self.folder, dry_run=True
         )
         return planned.files, planned.entry
+
+
+def _with_address(item: Any) -> tuple[Any, str]:
+    """Something with a path, and that path as an address of one in a snapshot."""
+    return item, escape(item.path)
 
 
 def _about(at: str, identity: str, path: str) -> dict[str, Any]:
