@@ -130,7 +130,7 @@ def window(browser: "Browser", served: Served, theme: str = "light") -> Iterator
     context = browser.new_context(
         color_scheme="dark" if theme == "dark" else "light", base_url=served.address
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(120_000)
     page = context.new_page()
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("console", lambda said: wrong.append(said.text) if _is_wrong(said) else None)
