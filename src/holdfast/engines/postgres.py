@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     Connection = psycopg.Connection[tuple[Any, ...]]
 
 _PATIENCE = 10.0  # seconds to wait for a server that is starting, and for a free connection
+_SOON = 0.5  # seconds
 _MIGRATION_LOCK = 0x686F6C64  # "hold": pg_advisory_xact_lock, one migration at a time a database
 _SETTINGS = (
     "SET synchronous_commit = on; SET search_path = holdfast, pg_catalog;"
@@ -138,13 +139,25 @@ class Postgres:
                 hint="use fewer threads at a time",
             )
         try:
-            connection = self._find() or self.connect()
+            connection = self._find() or self._connect_or_wait()
             try:
                 yield connection
             finally:
                 self._give_back(connection)
         finally:
             self._free.release()
+
+    def _connect_or_wait(self) -> "Connection":
+        """A new connection; if the server gives no more, one that another thread gives back soon."""
+        try:
+            return self.connect()
+        except BusyError:
+            deadline = time.monotonic() + _SOON
+            while (found := self._find()) is None:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.005)
+            return found
 
     def _find(self) -> "Connection | None":
         """An idle connection that is still alive: the one used last."""
