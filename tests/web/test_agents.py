@@ -10,7 +10,7 @@ import pytest
 
 from holdfast.services import control
 from tests.services.conftest import LASTING, end_everything
-from tests.web.browser import Served, carried_out, violations, window
+from tests.web.browser import LONG, Served, carried_out, violations, window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -75,8 +75,8 @@ def test_an_agent_is_started_and_stopped(page: "Page", served: Served) -> None:
     row.get_by_role("button", name="Start").click()
     carried_out(page)
     page.goto("/agents/of/lasting")
-    page.locator("#agent .badge", has_text="ready").wait_for()
-    page.locator("#said", has_text="listening").wait_for()
+    page.locator("#agent .badge", has_text="ready").wait_for(timeout=LONG)
+    page.locator("#said", has_text="listening").wait_for(timeout=LONG)
     with served.open() as workspace:
         pid = control.statuses(workspace, ["lasting"])[0].pid
     page.get_by_role("button", name="Stop").click()
@@ -85,7 +85,7 @@ def test_an_agent_is_started_and_stopped(page: "Page", served: Served) -> None:
     dialog.get_by_role("button", name="Stop it").click()
     carried_out(page)
     page.goto("/agents/of/lasting")
-    page.locator("#agent .badge", has_text="stopped").wait_for()
+    page.locator("#agent .badge", has_text="stopped").wait_for(timeout=LONG)
     with served.open() as workspace:
         assert control.statuses(workspace, ["lasting"])[0].pid is None
 
