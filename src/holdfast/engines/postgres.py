@@ -148,7 +148,7 @@ class Postgres:
             self._free.release()
 
     def _connect_or_wait(self) -> "Connection":
-        """A new connection; if the server gives no more, one that another thread gives back soon."""
+        """A new connection; if the server gives no more, one that another thread gives back."""
         try:
             return self.connect()
         except BusyError:
