@@ -1,12 +1,13 @@
 """The task id follows the code that runs for it, and no other."""
 
 import asyncio
-import contextvars
+import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from holdfast.context import ENVIRONMENT, current_task_id, task
+from holdfast.context import ENVIRONMENT, carried, child_environment, current_task_id, task
 from tests.conftest import Runner
 
 
@@ -48,8 +49,22 @@ def test_threads_and_tasks() -> None:
     asyncio.run(both())
     assert seen == ["a", "b"]
     with task("c"):
-        copy = contextvars.copy_context()
-        thread = threading.Thread(target=copy.run, args=(lambda: seen.append(current_task_id()),))
-        thread.start()
-        thread.join()
-    assert seen[-1] == "c"
+        look_here = carried(current_task_id)
+    with ThreadPoolExecutor(4) as pool:
+        barrier = threading.Barrier(4)
+
+        def work(_: int) -> str | None:
+            barrier.wait(60)
+            return look_here()
+
+        assert list(pool.map(work, range(4))) == ["c"] * 4
+    assert current_task_id() is None
+
+
+def test_the_environment_of_a_child(run_python: Runner) -> None:
+    code = "from holdfast.context import current_task_id; print(current_task_id())"
+    with task("run-1:a"):
+        environment = child_environment({})
+    assert run_python(code, env=environment).stdout == "run-1:a\n"
+    assert child_environment({"A": "b"}) == {"A": "b", ENVIRONMENT: ""}
+    assert child_environment()["PATH"] == os.environ["PATH"]

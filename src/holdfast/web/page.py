@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import anyio.to_thread
+from markupsafe import Markup
 from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -133,7 +134,9 @@ def _act(path: str, action: Callable[[Any, Asked], Done], do: Through) -> Route:
         asked = asked_of(request, fields)
         label = f"ui {request.url.path}"
         done: Done = await do(request.app.state.desk, label, partial(_given, action, asked))
-        answer = RedirectResponse(done.to, 303)
+        # A `link` is escaped for pages.
+        to = done.to.unescape() if isinstance(done.to, Markup) else done.to
+        answer = RedirectResponse(to, 303)
         if done.told:
             request.app.state.notices.leave(answer, done.told)
         return answer

@@ -6,7 +6,6 @@ A task's program gets ``{"input": …, "needs": {task: output}}`` on standard in
 not 0 is a failure, which keeps the end of what it wrote to standard error.
 """
 
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -18,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from holdfast.context import ENVIRONMENT, current_task_id
+from holdfast.context import child_environment
 from holdfast.durable.commands import startable
 from holdfast.errors import UsageError
 from holdfast.workflows.declarations import Declaration, Task, order_of
@@ -130,7 +129,7 @@ def _step_of(name: str, task: Task, function: Callable[..., Any]) -> Step[..., A
 def run_program(task: Task, folder: str, given_input: Any, needs: Mapping[str, Any]) -> Any:
     """Run the task's program to its end; its output. Raises `TaskFailedError`."""
     assert task.command is not None
-    environment = {**os.environ, ENVIRONMENT: current_task_id() or ""}
+    environment = child_environment()
     said = msgspec.json.encode({"input": given_input, "needs": needs})
     try:
         ended = subprocess.run(
@@ -168,7 +167,7 @@ def run_tool(
         resolved(call.arguments, {"input": given_input, "needs": needs}),
         folder=folder,
         timeout=task.timeout,
-        environment={ENVIRONMENT: current_task_id() or ""},
+        environment=child_environment({}),
     )
 
 
