@@ -203,7 +203,7 @@ def test_a_vault_with_a_passphrase(tmp_path: Path, door: Door) -> None:
     assert "wrong key or passphrase" in wrong["error"]["message"]
 
 
-def test_the_rule_is_told_honestly(tmp_path: Path, door: Door) -> None:
+def test_the_rule_is_told_honestly(tmp_path: Path, door: Door, root: Path) -> None:
     rule = door("status")["rule"]
     assert (rule["copies"], rule["kept"]) == (1, False)
     door("backup", "destinations", "add", "away", tmp_path / "away", "--elsewhere")
@@ -212,6 +212,16 @@ def test_the_rule_is_told_honestly(tmp_path: Path, door: Door) -> None:
     assert (rule["copies"], rule["elsewhere"]) == (3, 1)
     assert rule["kept"] == (rule["devices"] > 1)
     assert "3-2-1 rule" in door.run("status").stdout
+    (tmp_path / "away").rename(tmp_path / "unplugged")
+    assert door("status")["rule"]["copies"] == 3  # a disk that is away is still a copy
+    settings = root / "configs" / "holdfast.json"
+    never = Path(tmp_path.anchor) / "no-such-disk" / "backups"
+    document = json.loads(settings.read_bytes())
+    document["backups"].append({"name": "never", "folder": str(never)})
+    settings.write_text(json.dumps(document), encoding="utf-8")
+    rule = door("status")["rule"]
+    assert rule["copies"] == 3
+    assert any(remark.startswith("never does not count") for remark in rule["remarks"])
 
 
 def test_settings_take_a_list_an_object_and_a_string(

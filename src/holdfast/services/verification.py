@@ -70,7 +70,8 @@ def verify_servers(
         unknown = [name for name in names if name not in known]
         if unknown:
             hint = f"list them with: {SERVERS.command} list"
-            raise NotFoundError(f"no server is called {unknown[0]!r}", hint=hint)
+            what = "no active server that Claude Code can start is called"
+            raise NotFoundError(f"{what} {unknown[0]!r}", hint=hint)
         servers = {label: each for label, each in servers.items() if label.split(" ")[0] in names}
     environment, hidden = _environment_with_secrets(workspace)
     results = check_servers(

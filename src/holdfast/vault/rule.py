@@ -28,9 +28,9 @@ def evaluate(root: Path, sites: Sequence[Site], states: Sequence[SiteState]) -> 
     copies, elsewhere = 1, 0
     remarks: list[str] = []
     for site, state in zip(sites, states, strict=True):
-        if state.state == "absent":
+        if state.state == "absent" and site.was_used():
             remarks.append(f"{site.name} is not plugged in: it counts, but could not be looked at")
-        elif state.state == "unreadable" or not state.holds:
+        elif state.state in ("absent", "unreadable") or not state.holds:
             remarks.append(f"{site.name} does not count: it holds no backup that can be read")
             continue
         copies += 1

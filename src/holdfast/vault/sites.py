@@ -161,6 +161,11 @@ class Site:
         """Whether nothing was ever kept there."""
         return self._found() is None
 
+    def was_used(self) -> bool:
+        """Whether something was kept in this folder once, as far as this machine remembers."""
+        known = self._seen().get(self.name)
+        return known is not None and known.folder == str(self.folder)
+
     def forget(self) -> None:
         """Drop what is remembered of it; what it holds stays."""
         seen = self._seen()
@@ -175,7 +180,7 @@ class Site:
     def _require_presence(self) -> None:
         known = self._seen().get(self.name)
         found = self._found()
-        if known is not None and known.folder == str(self.folder) and self.destination.declared:
+        if known is not None and self.was_used() and self.destination.declared:
             if found is None:
                 raise StorageError(
                     f"the destination {self.name} is not there: is its disk plugged in?",
