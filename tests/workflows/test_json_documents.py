@@ -207,3 +207,12 @@ def test_any_bytes_come_back_from_a_document(
     path = tmp_path / "run-1.json"
     path.write_bytes(encode(state))
     assert read_document(path, "run-1") == state
+
+
+def test_closing_twice_closes_nothing_of_anybody_else(tmp_path: Path) -> None:
+    store = JsonStore(tmp_path / "json")
+    store.close()
+    with (tmp_path / "other").open("wb") as other:  # gets a number that the store had
+        store.close()
+        other.write(b"whole")
+    assert (tmp_path / "other").read_bytes() == b"whole"

@@ -91,8 +91,10 @@ class AppendFile:
             raise storage_error(error, self.path, "sync the file") from error
 
     def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+        """Close the file. Closing twice does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class NumberedFile:

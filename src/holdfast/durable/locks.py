@@ -212,8 +212,10 @@ class QuickLock:
             self._threads.release()
 
     def close(self) -> None:
-        """Close the file; the lock must not be held."""
-        os.close(self._descriptor)
+        """Close the file; the lock must not be held. Closing twice does nothing."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def _wait(self) -> None:
         deadline = time.monotonic() + self.timeout
