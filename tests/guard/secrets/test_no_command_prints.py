@@ -16,7 +16,7 @@ from tests.guard.secrets.conftest import Git
 TOKEN = "ghp_{}".format("a1B2c3D4e5F6g7H8" * 2 + "wXyZ")
 PASSWORD = "{}-Pa55w0rd-qwz9".format("s3cr3t")
 # These go on until they are ended, start others, or are the way to a value: their own tests.
-NOT_HERE = {"demo", "mcp", "start", "restart", "recover", "completion", "init", "adopt"}
+NOT_HERE = {"demo", "mcp", "ui", "start", "restart", "recover", "completion", "init", "adopt"}
 NOT_THESE = {
     "schedule watch",
     "schedule run-due",
