@@ -11,7 +11,7 @@ import pytest
 from holdfast.durable.documents import encode, write_document
 from holdfast.errors import NotFoundError, StepError, UnreadableError, UsageError
 from holdfast.workflows import Workflows
-from holdfast.workflows.declarations import Declaration, order_of, read_declaration
+from holdfast.workflows.declarations import Declaration, given_to, order_of, read_declaration
 from holdfast.workflows.schema import workflow_schema
 from holdfast.workflows.tasks import run_declared
 from tests.conftest import Runner
@@ -81,6 +81,14 @@ def test_tasks_get_the_output_of_what_they_need(engine: Workflows, tmp_path: Pat
         f"workflow-123:{name}" for name in ("begin", "left", "publish", "right")
     ]
     assert [s.id for s in engine.steps("workflow-123")] == ["begin", "left", "right", "publish"]
+
+
+def test_the_input_that_is_shown_is_the_one_given(engine: Workflows, tmp_path: Path) -> None:
+    declaration = declared(tmp_path, begin={"how": []})
+    engine.run(run_declared, (declaration, {"topic": "bees"}), run_id="by-place")
+    engine.run(run_declared, (declaration,), {"input": "wasps"}, run_id="by-name")
+    assert given_to(engine.get("by-place")) == {"topic": "bees"}
+    assert given_to(engine.get("by-name")) == "wasps"
 
 
 def test_a_failure_stops_what_comes_after_and_is_retried_from_there(

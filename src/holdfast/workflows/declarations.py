@@ -138,9 +138,10 @@ def order_of(declaration: Declaration, path: Path | None = None) -> list[str]:
 
 def given_to(run: RunInfo) -> Any:
     """The input of a run as people think of it: of a declared one without the declaration."""
-    if run.definition.module == _PERFORMER and isinstance(run.input, dict):
-        return run.input["args"][1]
-    return run.input
+    if run.definition.module != _PERFORMER or not isinstance(run.input, dict):
+        return run.input
+    arguments = run.input["args"][1:]
+    return arguments[0] if arguments else run.input["kwargs"].get("input")
 
 
 def declared_names(folder: Path) -> list[str]:
