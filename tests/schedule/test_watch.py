@@ -165,6 +165,16 @@ def _ask_once(root: Path) -> None:
     ask(str(root / ".holdfast/schedule"), call, accepted_within=0.2, answered_within=20)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there it is not moved while it is watched")
+def test_a_workspace_that_is_moved_ends_its_watcher(workspace: Workspace) -> None:
+    root = workspace.layout.root
+    watching = Watching(root)
+    root.rename(root.with_name("elsewhere"))
+    _, said = watching.process.communicate(timeout=60)
+    assert watching.process.returncode == 2
+    assert f"{root}: the workspace is no longer here" in said
+
+
 def test_without_a_watcher_nobody_answers(tmp_path: Path) -> None:
     assert ask(str(tmp_path), b"?", accepted_within=5, answered_within=5) is None
     (tmp_path / "watcher.lock").touch()

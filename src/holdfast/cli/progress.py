@@ -5,6 +5,7 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from holdfast.cli.consoles import is_terminal
 from holdfast.cli.terminal import Terminal
 from holdfast.workspace.sizes import readable_size
 
@@ -25,7 +26,7 @@ class Bar:
     def __init__(self, title: str, terminal: Terminal) -> None:
         self._title = title
         self._silent = terminal.json
-        self._moving = not terminal.json and sys.stderr.isatty()
+        self._moving = not terminal.json and is_terminal(sys.stderr)
         self._terminal = terminal
         self._status: Any = None
         self._began = self._last = time.monotonic()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.consoles import is_terminal
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import NotFoundError
 
@@ -258,6 +259,6 @@ def trace(terminal: Terminal, name: str | None) -> int:
 
 def _value_asked(what: str) -> str:
     """A value from a prompt that does not show it, or from the first line of standard input."""
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         return str(click.prompt(what, hide_input=True, err=True))
     return sys.stdin.readline().rstrip("\r\n")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.consoles import is_terminal
 from holdfast.errors import HoldfastError, RefusedError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Terminal:
 
     def passphrase_prompt(self, *, new: bool = False) -> Callable[[], str] | None:
         """Asks for the passphrase of the backups, a new one twice; None when nobody is there."""
-        if sys.stdin is None or not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             return None
         return lambda: str(
             click.prompt(
@@ -83,7 +84,7 @@ class Terminal:
     @property
     def for_people(self) -> bool:
         """Whether a person looks at standard output."""
-        return not self.json and sys.stdout.isatty()
+        return not self.json and is_terminal(sys.stdout)
 
     def emit(self, document: Any, text: str | Callable[[], str]) -> None:
         """Print one result: `document` with ``--json``, else `text`."""
@@ -118,7 +119,7 @@ class Terminal:
         """Go on only if `yes` or a person agrees; else `RefusedError`."""
         if yes:
             return
-        asked = self.for_people and sys.stdin.isatty()
+        asked = self.for_people and is_terminal(sys.stdin)
         if not (asked and click.confirm(question)):
             raise RefusedError(f"not confirmed: {question}", hint=hint)
 
@@ -243,7 +244,7 @@ def _print_error(facts: dict[str, Any], text: str, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode({"error": facts}).decode(), err=True)
     else:
-        click.secho(f"error: {text}", err=True, fg="red" if sys.stderr.isatty() else None)
+        click.secho(f"error: {text}", err=True, fg="red" if is_terminal(sys.stderr) else None)
 
 
 def _line(words: list[str]) -> str:

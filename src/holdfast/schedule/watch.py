@@ -18,7 +18,8 @@ from holdfast.durable import asking
 from holdfast.durable.files import is_temporary, make_folder
 from holdfast.durable.locks import Lock
 from holdfast.durable.names import is_within
-from holdfast.errors import HoldfastError
+from holdfast.durable.shared_files import identity
+from holdfast.errors import HoldfastError, NotFoundError
 from holdfast.facade import Workspace
 from holdfast.history.history import configuration_places
 from holdfast.schedule.following import Batch, follow
@@ -50,7 +51,10 @@ Say = Callable[[str], None]
 
 
 class Watcher:
-    """Watches one workspace until `stop` is set. Raises `BusyError` when another one does."""
+    """Watches one workspace until `stop` is set. Raises `BusyError` when another one does.
+
+    Raises `NotFoundError` once the workspace is no longer where it was.
+    """
 
     def __init__(
         self, workspace: Workspace, answer: Answer, *, alarms: Sequence[Alarm] = (), say: Say
@@ -58,6 +62,7 @@ class Watcher:
         layout = workspace.layout
         self._workspace = workspace
         self._root, self._home, self._state = layout.root, layout.home, layout.schedule
+        self._place = identity(self._root)
         self._vault = workspace.settings.backups
         places = [os.fspath(each) for each in configuration_places(self._root, self._home)]
         self._configurations = frozenset(places)
@@ -82,6 +87,7 @@ class Watcher:
             self._raise_alarms([])
             try:
                 for batch in follow(self._roots(), stop, self._warn):
+                    self._check_place()
                     self._offer_answers(batch.exact)
                     self._take(batch)
                     self._do_what_is_due()
@@ -89,6 +95,12 @@ class Watcher:
                 self._offer_answers(False)
                 if self._child is not None:
                     self._child.wait()  # it holds its own lock; let it end what it began
+
+    def _check_place(self) -> None:
+        """A folder that was moved away is still followed, and nobody would know of it."""
+        if identity(self._root) != self._place:
+            hint = "if you moved it, start its watcher there"
+            raise NotFoundError("the workspace is no longer here", path=self._root, hint=hint)
 
     def _offer_answers(self, exact: bool) -> None:
         """Answer the guard's hook as long as nothing is missed; else it had better look itself."""
