@@ -299,12 +299,12 @@ def test_what_is_no_recipient_is_refused_before_anything_is_made(tmp_path: Path,
 
 
 def test_identity_files_that_cannot_serve_say_why(tmp_path: Path, vault: Vault, key: Path) -> None:
-    public, sealed = tmp_path / "public", tmp_path / "sealed"
+    public, sealed, away = tmp_path / "public", tmp_path / "sealed", tmp_path / "away"
     public.write_text("age1abc\n")
     sealed.write_bytes(b"age-encryption.org/v1\n")
     for path in (public, sealed):
         path.chmod(0o600)
-    for path, why in ((public, "public key"), (sealed, "itself encrypted")):
+    for path, why in ((public, "public key"), (sealed, "itself encrypted"), (away, "not here")):
         with pytest.raises(HoldfastError, match=why):
             Vault.open(vault.path, with_key(path)).verify()
     if sys.platform != "win32":

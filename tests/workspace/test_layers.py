@@ -61,6 +61,12 @@ def test_a_wrong_assignment_is_refused(layout: Layout, text: str) -> None:
         read_settings(layout, (text,))
 
 
+def test_a_list_of_wrong_things_is_no_name_of_a_folder(layout: Layout) -> None:
+    with pytest.raises(UsageError, match=r"backups cannot be '\[1, 2\]'"):
+        read_settings(layout, ("backups=[1, 2]",))
+    assert read_settings(layout, ("backups=2026",)).backups.name == "2026"
+
+
 def test_a_wrong_environment_variable_is_refused(
     layout: Layout, monkeypatch: pytest.MonkeyPatch
 ) -> None:

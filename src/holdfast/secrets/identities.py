@@ -7,7 +7,7 @@ from typing import Any
 
 from holdfast.durable.files import make_folder, read_bytes, write_atomic
 from holdfast.durable.names import long_path
-from holdfast.errors import ConflictError, UnreadableError
+from holdfast.errors import ConflictError, NotFoundError, UnreadableError
 
 PREFIX = "AGE-SECRET-KEY-"
 
@@ -37,8 +37,15 @@ def new_pair() -> tuple[str, str]:
 
 
 def read_identities(path: Path) -> str:
-    """The text of an identity file. Raises `UnreadableError` when it holds none or others read."""
-    data = read_bytes(path)
+    """The text of an identity file.
+
+    Raises `NotFoundError`, and `UnreadableError` when it holds none or others may read it.
+    """
+    try:
+        data = read_bytes(path)
+    except NotFoundError as error:
+        hint = "if its disk is away, plug it in; HOLDFAST_IDENTITY names another file"
+        raise NotFoundError("the private key is not here", path=path, hint=hint) from error
     if data.startswith(b"age-encryption.org/"):
         hint = "decrypt it first, with: age -d"
         raise UnreadableError("the identity file is itself encrypted", path=path, hint=hint)

@@ -18,7 +18,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, TypeVar, get_args, get_origin
 
@@ -227,9 +226,14 @@ def _nested(path: Sequence[str], value: Any) -> dict[str, Any]:
 
 
 def _readings(text: str) -> Iterator[Any]:
-    with suppress(ValueError):
-        yield json.loads(text)
-    yield text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        yield text
+        return
+    yield value
+    if not isinstance(value, (list, dict)):  # a list of wrong things is not meant as a name
+        yield text
 
 
 def _without_marks(data: dict[str, Any]) -> dict[str, Any]:
