@@ -29,7 +29,9 @@ values = st.recursive(
 records = st.fixed_dictionaries(
     {
         "component": st.sampled_from(["agent-bee", "Engine"]),
-        "level": st.sampled_from(["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]),
+        "level": st.sampled_from(
+            ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL", "Error", "info"]
+        ),
         "message": texts,
         "task_id": st.sampled_from([None, "workflow-1", "workflow-1:a", "workflow-12:b", "é:x"]),
     },
@@ -69,7 +71,7 @@ def is_wanted(data: dict[str, Any], asked: dict[str, Any]) -> bool:
     moment = datetime.fromisoformat(data["timestamp"])
     task = data["task_id"] or ""
     wanted = [
-        levels.index(data["level"]) >= levels.index(asked.get("level", "DEBUG").upper()),
+        levels.index(data["level"].upper()) >= levels.index(asked.get("level", "DEBUG").upper()),
         "task" not in asked or task == asked["task"] or task.startswith(asked["task"] + ":"),
         moment >= asked.get("since", T0 - timedelta(days=1)),
         moment < asked.get("until", T0 + timedelta(days=1)),

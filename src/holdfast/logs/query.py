@@ -13,15 +13,12 @@ import msgspec
 from holdfast.errors import UsageError
 from holdfast.logs.lines import LEVELS, key_of
 from holdfast.logs.logger import level_number
+from holdfast.logs.needles import AnyText, Needle, OtherLevel
 
 # Between being stamped and being written a line may be overtaken by others.
 _SLACK = timedelta(seconds=60)
 _SPECIAL_IN_JSON = re.compile(r"[^ -~]|[\"\\/<>&'+]")
 _SEED_KEYS = frozenset(("timestamp", "component", "level", "task_id"))
-
-
-Needed = tuple[bytes, ...]
-"""Texts of which a line must contain at least one."""
 
 
 @dataclass(frozen=True)
@@ -75,23 +72,23 @@ class Query:
         """A whole file or block whose times are all after this holds nothing of interest."""
         return b"" if self.until is None else _shifted(self.until, _SLACK)
 
-    def needed(self, file_component: str) -> list[Needed]:
-        """For each condition that bytes can tell: the texts of which a wanted line has one.
+    def needles(self, file_component: str) -> list[Needle]:
+        """For each condition that bytes can tell: what a wanted line has.
 
-        So it is for lines that begin as ours do, whose levels are in capitals.
+        So it is for lines that begin as ours do.
         """
-        needed: list[Needed] = []
+        needles: list[Needle] = []
         if self.levels is not None and len(self.levels) < len(LEVELS):
-            needed.append(tuple(f'"level":"{name}"'.encode() for name in sorted(self.levels)))
+            needles.append(OtherLevel(LEVELS.keys() - self.levels))
         if self.task is not None and not _SPECIAL_IN_JSON.search(self.task):
-            needed.append((f'"{self.task}'.encode(),))
+            needles.append(AnyText([f'"{self.task}']))
         plain = self.grep is not None and re.escape(self.grep).replace("\\ ", " ") == self.grep
         if self.grep and plain and not _SPECIAL_IN_JSON.search(self.grep):
-            needed.append((self.grep.encode(),))
+            needles.append(AnyText([self.grep]))
         by_name = self.components and not any(map(_glob, self.components))
         if by_name and not self._names(file_component):
-            needed.append(tuple(f'"{name}"'.encode() for name in self.components))
-        return needed
+            needles.append(AnyText(f'"{name}"' for name in self.components))
+        return needles
 
     def wants(self, key: str, data: dict[str, Any], file_component: str) -> bool:
         """Whether the parsed line `data`, of the time `key`, meets all conditions."""

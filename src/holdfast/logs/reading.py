@@ -11,11 +11,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from holdfast.logs.lines import START, key_of, sort_key
-from holdfast.logs.query import Needed, Query
+from holdfast.logs.needles import Needle
+from holdfast.logs.query import Query
 from holdfast.logs.sources import DamagedFileError, Source, open_sources, starts_like_ours
 
 # The end of a line that does not end as ours do, or is followed by one that begins otherwise.
-_UNSOUND = re.compile(rb"\n(?:(?<!\}\n)|(?!" + re.escape(START) + rb"))")
+_UNSOUND = re.compile(rb"\n(?!(?<=\}\n)" + re.escape(START) + rb")")
 # So many lines of one file are held back to put those right that were overtaken.
 _REORDERED = 1024
 
@@ -110,21 +111,21 @@ class Search:
             yield sorted(fresh, key=_by_key)
 
     def records_of(
-        self, block: bytes, path: Path, component: str, needed: Sequence[Needed] | None = None
+        self, block: bytes, path: Path, component: str, needles: Sequence[Needle] | None = None
     ) -> Iterator[Record]:
         """The wanted records among the whole lines of `block`.
 
-        `needed` is what the query needs of lines of `component`, in the order it is looked for.
+        `needles` is what the query needs of lines of `component`, in the order it is looked for.
         """
-        if needed is None:
-            needed = self.query.needed(component)
+        if needles is None:
+            needles = self.query.needles(component)
         sound = _all_sound(block)
-        if needed and sound:
-            lines: Iterable[bytes] = _lines_with(block, needed)
+        if needles and sound:
+            lines: Iterable[bytes] = _lines_with(block, needles)
         else:
             lines = filter(None, block.split(b"\n"))
         for line in lines:
-            if not sound and _is_one_of_ours(line) and not _has_all(line, needed):
+            if not sound and _is_one_of_ours(line) and not _has_all(line, needles):
                 continue
             for key, data, exact in self._parsed(line, path):
                 if self.query.wants(key, data, component):
@@ -180,12 +181,12 @@ class Search:
 
     def _unordered(self, source: Source) -> Iterator[Record]:
         component = source.name.component
-        needed: list[Needed] | None = None
+        needles: list[Needle] | None = None
         try:
             for block in source.blocks(self.query.earliest, self.query.latest):
-                if needed is None:
-                    needed = _rarest_first(self.query.needed(component), block)
-                yield from self.records_of(block, source.path, component, needed)
+                if needles is None:
+                    needles = _rarest_first(self.query.needles(component), block)
+                yield from self.records_of(block, source.path, component, needles)
         except DamagedFileError:
             self.unreadable[source.path] += 1
 
@@ -215,45 +216,25 @@ def _all_sound(block: bytes) -> bool:
     )
 
 
-def _rarest_first(needed: Sequence[Needed], block: bytes) -> list[Needed]:
-    """`needed`, those first whose texts `block` has least often."""
-    return sorted(needed, key=lambda texts: sum(map(block.count, texts)))
+def _rarest_first(needles: Sequence[Needle], block: bytes) -> list[Needle]:
+    """`needles`, those first that `block` has least often."""
+    return sorted(needles, key=lambda needle: needle.count(block))
 
 
-def _lines_with(block: bytes, needed: Sequence[Needed]) -> Iterator[bytes]:
-    """The lines of `block` that have one text of each of `needed`, in order.
+def _lines_with(block: bytes, needles: Sequence[Needle]) -> Iterator[bytes]:
+    """The lines of `block` that have all `needles`, in order.
 
-    The first texts are looked for in the whole block, the others in the lines found.
+    The first is looked for in the whole block, the others in the lines found.
     """
-    first, *others = needed
-    for start, end in _places(block, first):
+    first, *others = needles
+    for start, end in first.lines(block):
         line = block[start:end]
         if _has_all(line, others):
             yield line
 
 
-def _places(block: bytes, texts: Needed) -> Iterable[tuple[int, int]]:
-    """Where the lines of `block` begin and end that contain one of `texts`, in order."""
-    places: list[tuple[int, int]] = []
-    for text in texts:
-        at = block.find(text)
-        while at >= 0:
-            end = block.find(b"\n", at)
-            if end < 0:
-                end = len(block)
-            places.append((block.rfind(b"\n", 0, at) + 1, end))
-            at = block.find(text, end)
-    return places if len(texts) == 1 else sorted(set(places))
-
-
-def _has_all(line: bytes, needed: Sequence[Needed]) -> bool:
-    for texts in needed:
-        for text in texts:
-            if text in line:
-                break
-        else:
-            return False
-    return True
+def _has_all(line: bytes, needles: Sequence[Needle]) -> bool:
+    return all(needle.is_in(line) for needle in needles)
 
 
 def _is_one_of_ours(line: bytes) -> bool:
