@@ -367,7 +367,7 @@ def narrow(number: int) -> int:
     with lock:
         inside.append(number)
         widest.append(len(inside))
-    time.sleep(0.002)
+    meeting.wait(60)
     with lock:
         inside.remove(number)
     return number
@@ -379,6 +379,7 @@ def slow_going(number: int) -> float:
 
 
 lock = threading.Lock()
+meeting = threading.Barrier(2)
 inside: list[int] = []
 widest: list[int] = []
 
