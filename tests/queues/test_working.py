@@ -45,12 +45,12 @@ def test_leases_are_kept_while_a_handler_runs(tmp_path: Path) -> None:
     stop = threading.Event()
 
     def handle(message: Message) -> None:
-        time.sleep(0.7)  # several leases
+        time.sleep(1.7)  # several leases
         assert other.take() == []
         stop.set()
 
     url = url_for("file", tmp_path)
-    with Queue("q", url=url, lease=0.2) as queue, Queue("q", url=url) as other:
+    with Queue("q", url=url, lease=0.5) as queue, Queue("q", url=url) as other:
         queue.put("a")
         assert queue.work(handle, concurrency=2, stop=stop.is_set) == 1
         assert other.depth(9) == 0
