@@ -147,6 +147,15 @@ def test_files_of_the_home_come_back_when_named(holdfast: Runner, workspace: Pat
     assert settings.read_text(encoding="utf-8") == "[user]\n"
 
 
+def test_a_pattern_reaches_the_command_as_it_was_typed(holdfast: Runner, workspace: Path) -> None:
+    for name in ("one.note", "two.note"):
+        (workspace / name).write_text(name, encoding="utf-8")
+    holdfast("backup", "create", cwd=workspace)
+    found = holdfast("backup", "find", "*.note", cwd=workspace)
+    assert "one.note" in found.stdout
+    assert "two.note" in found.stdout
+
+
 def test_a_drill_is_told_and_shown_by_status(holdfast: Runner, workspace: Path) -> None:
     holdfast("queues", "put", "jobs", "{}", cwd=workspace)
     holdfast("backup", "create", cwd=workspace)

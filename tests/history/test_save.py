@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from holdfast.durable.files import remove_tree
 from holdfast.durable.names import long_path
 from holdfast.errors import (
     BusyError,
@@ -131,7 +132,7 @@ def test_gitignore_holds_and_a_workspace_without_one_has_the_usual_rules(
 
 
 def test_a_first_save_in_a_repository_without_commits(tmp_path: Path, root: Path) -> None:
-    shutil.rmtree(root.parent / ".git")
+    remove_tree(root.parent / ".git")
     history = History(root, quarantine=None)  # type: ignore[arg-type]
     with pytest.raises(NotFoundError, match="history init"):
         history.save()

@@ -77,7 +77,7 @@ def test_what_can_go_is_moved_and_put_back(page: "Page", filled: Path) -> None:
     assert not (filled / "node_modules").exists()
     assert (filled / "src" / "__pycache__").exists()
 
-    page.goto("/disk")
+    page.locator(".crumb").get_by_role("link", name="Disk").click()
     # What was planned before is not what can go now.
     plan.get_by_text("node_modules").wait_for(state="detached")
     assert "__pycache__" in plan.inner_text()

@@ -15,7 +15,7 @@ def test_a_backup_is_made_by_the_button_beside_its_command(page: "Page", served:
     page.wait_for_url("**/errands/*")
     page.locator("#errand .badge.good").wait_for()
 
-    page.get_by_role("link", name="Overview").click()
+    page.locator(".crumb").get_by_role("link", name="Overview").click()
     expect(page.locator("#health")).to_contain_text("1 snapshot")
     assert "holdfast backup create" in page.locator("#todo").inner_text()
     with served.open() as workspace:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.workspace.sizes import readable_size
 
@@ -60,14 +61,12 @@ def list_(terminal: Terminal) -> int:
     ],
 )
 @click.argument("name")
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=Place())
 @click.option("--kind", type=click.Choice(_KINDS), default="snapshot", help="[snapshot]")
 @click.option("--recipient", "recipients", multiple=True, metavar="AGE1", help="Encrypt for it.")
 @click.option("--passphrase", is_flag=True, help="Encrypt with a passphrase.")
-@click.option(
-    "--passphrase-file", type=click.Path(path_type=Path), metavar="FILE", help="It is in there."
-)
-@click.option("--identity", type=click.Path(path_type=Path), metavar="FILE", help="Private key.")
+@click.option("--passphrase-file", type=Place(), metavar="FILE", help="It is in there.")
+@click.option("--identity", type=Place(), metavar="FILE", help="Private key.")
 @click.option("--keyring", metavar="NAME", help="The private key's name in the system's keyring.")
 @click.option("--elsewhere", is_flag=True, help="It is in another house.")
 def add(

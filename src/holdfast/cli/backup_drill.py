@@ -7,6 +7,7 @@ import click
 import msgspec
 
 from holdfast.cli.backup_options import AT
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.workspace.sizes import readable_size
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 @click.argument("snapshot", metavar="[S]", default="latest")
 @click.option(
     "--scratch",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     metavar="DIR",
     help="A folder with enough space; else the vault's own.",
 )

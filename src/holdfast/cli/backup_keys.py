@@ -8,6 +8,7 @@ import click
 import msgspec
 
 from holdfast.cli.backup_options import AT
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def show(terminal: Terminal, at: str | None) -> None:
         "holdfast backup key generate --keyring backups",
     ],
 )
-@click.option("--file", "path", type=click.Path(path_type=Path), help="Where the private key goes.")
+@click.option("--file", "path", type=Place(), help="Where the private key goes.")
 @click.option("--keyring", metavar="NAME", help="Into the system's keyring, under this name.")
 def generate(terminal: Terminal, path: Path | None, keyring: str | None) -> None:
     """Make a private key and print its public key, which is the recipient to give.

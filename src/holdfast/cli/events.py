@@ -8,6 +8,7 @@ from typing import Any, Literal
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import NotFoundError, UsageError
 from holdfast.events import Event, EventLog, Projection
@@ -139,7 +140,7 @@ def subscriptions(terminal: Terminal) -> None:
         "holdfast events project shared/projections.py balances --rebuild --json",
     ],
 )
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("file", type=Place(dir_okay=False), required=False)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--rebuild", is_flag=True, help="Compute them anew from the first event.")
 def project(terminal: Terminal, file: Path | None, names: tuple[str, ...], rebuild: bool) -> None:
@@ -187,7 +188,7 @@ def streams(terminal: Terminal, prefix: str, archived: bool) -> None:
     examples=["holdfast events archive account-6 archive/account-6.jsonl"],
 )
 @click.argument("stream")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=Place(dir_okay=False))
 def archive(terminal: Terminal, stream: str, file: Path) -> None:
     """Move a stream out of the log into a new file of JSON lines; 'unarchive' puts it back."""
     with terminal.open() as workspace:

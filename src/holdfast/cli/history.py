@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypedDict
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import UsageError
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from holdfast.history import HistoryStatus, Names, RestoreReport, SaveReport
 
 _LISTED = 20  # paths of one kind that people are shown
-_PATH = click.Path(path_type=Path)
+_PATH = Place()
 
 
 class _SaveOptions(TypedDict):

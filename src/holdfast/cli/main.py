@@ -92,7 +92,9 @@ def main() -> None:
     if os.environ.get("_HOLDFAST_COMPLETE", "").startswith("powershell"):
         import_module("holdfast.cli.completion")  # which click does not know by itself
     try:
-        status = holdfast.main(prog_name="holdfast", standalone_mode=False)
+        status = holdfast.main(
+            prog_name="holdfast", standalone_mode=False, windows_expand_args=False
+        )
     except BaseException as error:
         sys.exit(report(error, as_json="--json" in sys.argv[1:]))
     sys.exit(status if isinstance(status, int) else 0)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ Examples:
 @click.option(
     "-w",
     "--workspace",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     metavar="DIR",
     help="The workspace; else $HOLDFAST_WORKSPACE, else the nearest folder upwards.",
 )

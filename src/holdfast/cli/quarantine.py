@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 
 
@@ -33,7 +34,7 @@ def list_(terminal: Terminal) -> None:
     ],
 )
 @click.argument("entry_id", metavar="ID")
-@click.option("--to", type=click.Path(path_type=Path), help="Another place than where it was.")
+@click.option("--to", type=Place(), help="Another place than where it was.")
 def restore(terminal: Terminal, entry_id: str, to: Path | None) -> None:
     """Put an item back where it was, or to another place. Nothing is overwritten."""
     place = terminal.open().quarantine.restore(entry_id, to=to)

@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.cli.backup_options import AT
 from holdfast.cli.backup_sources import is_path, unpack
+from holdfast.cli.places import Place
 from holdfast.cli.restore import ask_to_replace, plan_text
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError, UsageError
@@ -31,23 +32,23 @@ if TYPE_CHECKING:
     ],
 )
 @click.argument("snapshot", metavar="[S|ARCHIVE]", default="latest")
-@click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
+@click.option("--to", type=Place(), help="Another folder than the workspace.")
 @click.option(
     "--from",
     "vault",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     help="The folder of a vault, where no workspace is left to name it.",
 )
 @AT
 @click.option(
     "--identity",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Place(dir_okay=False),
     metavar="FILE",
     help="The private key (age) of what is encrypted, where no settings name it.",
 )
 @click.option(
     "--home",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     help="Bring the files of the home back too, below this folder, also over others.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would happen to files, change nothing.")

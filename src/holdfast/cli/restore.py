@@ -9,6 +9,7 @@ import msgspec
 
 from holdfast.cli.backup_options import AT
 from holdfast.cli.backup_sources import is_path, unpack
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import UsageError
 
@@ -35,10 +36,8 @@ _LISTED = 40  # paths of a plan that people are shown
 )
 @click.argument("snapshot", metavar="S")
 @click.argument("paths", nargs=-1, metavar="[PATH]...")
-@click.option("--to", type=click.Path(path_type=Path), help="Another folder than the workspace.")
-@click.option(
-    "--home", type=click.Path(path_type=Path), help="Another folder than the home for ~/ paths."
-)
+@click.option("--to", type=Place(), help="Another folder than the workspace.")
+@click.option("--home", type=Place(), help="Another folder than the home for ~/ paths.")
 @click.option("--agent", metavar="ID", help="One agent: its files and its registry entry.")
 @click.option("--server", metavar="NAME", help="One MCP server: its files and its entry.")
 @click.option(

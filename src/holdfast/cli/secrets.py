@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from holdfast.cli.consoles import is_terminal
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import NotFoundError
 
@@ -31,7 +32,7 @@ def secrets() -> None:
         "holdfast secrets scan tests/data --accept",
     ],
 )
-@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.argument("path", required=False, type=Place())
 @click.option("--staged", is_flag=True, help="What git is about to commit, as it is staged.")
 @click.option("--accept", "accepting", is_flag=True, help="Accept what is found, once and for all.")
 def scan(terminal: Terminal, path: Path | None, staged: bool, accepting: bool) -> int:
@@ -96,7 +97,7 @@ def _report_text(report: "Report", accepted: int | None) -> str:
         "holdfast secrets move app.yaml --line 3 --reference '${{name}}' --dry-run",
     ],
 )
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=Place())
 @click.option("--line", type=int, metavar="N", help="The line that the scan shows.")
 @click.option("--name", help="What the secret is called; else as its key or variable is.")
 @click.option("--all", "everything", is_flag=True, help="All secrets of the file.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import UsageError
 
@@ -188,7 +189,7 @@ def _alarm_line(alarm: "Alarm") -> str:
         "holdfast servers put-back .mcp.json --from kept-3 --yes",
     ],
 )
-@click.argument("path", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("path", type=Place(dir_okay=False))
 @click.option("--from", "source", help="A version that --list shows; else the newest not poorer.")
 @click.option("--list", "listing", is_flag=True, help="List the known versions, newest first.")
 @click.option("--dry-run", is_flag=True, help="Show the differences, change nothing.")

@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from holdfast.cli.consoles import is_terminal
+from holdfast.cli.places import Place
 from holdfast.errors import HoldfastError, RefusedError
 
 if TYPE_CHECKING:
@@ -177,7 +178,7 @@ _SET = click.option(
 _WORKSPACE = click.option(
     "-w",
     "--workspace",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=Place(file_okay=False),
     metavar="DIR",
     help="The workspace; else $HOLDFAST_WORKSPACE, else the nearest folder upwards.",
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.workspace.sizes import parse_size, readable_size
 
@@ -31,7 +32,7 @@ _CHILDREN = 8  # folders of one folder that people are shown
         "holdfast usage --json",
     ],
 )
-@click.argument("folder", required=False, type=click.Path(path_type=Path), metavar="[DIR]")
+@click.argument("folder", required=False, type=Place(), metavar="[DIR]")
 @click.option(
     "--depth", type=click.IntRange(min=0), default=2, show_default=True, help="Of the tree."
 )

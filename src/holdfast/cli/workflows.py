@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.errors import HoldfastError, NotFoundError, UsageError
 
@@ -170,7 +171,7 @@ def signal(terminal: Terminal, run_id: str, name: str, value: str) -> None:
     "worker",
     examples=["holdfast workflows worker", "holdfast workflows worker research.py --poll 1"],
 )
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path), metavar="[FILE]...")
+@click.argument("files", nargs=-1, type=Place(), metavar="[FILE]...")
 @click.option(
     "--poll",
     type=click.FloatRange(0, min_open=True),

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import click
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 from holdfast.workspace import creation
 
-_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FOLDER = Place(file_okay=False)
 _HOME = click.option("--home", type=_FOLDER, help="The person's home around it.")
 
 

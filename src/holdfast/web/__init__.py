@@ -31,8 +31,8 @@ A page is a module ``pages/<name>.py`` and its template ``templates/<name>.html`
 - An action is only ever a POST, checked for its origin and its CSRF token by `act`; what it
   destroys is one undo point. Its form in the template is made by the macros ``button`` or
   ``confirm`` (which names what is destroyed and asks first), so that the token is always there.
-- What takes long, or runs code of the workspace, is an errand: ``asked.errands.start([...])`` runs
-  a ``holdfast`` command in a process of its own, and ``/errands/<id>`` shows what it says. What it
+- What takes long, or runs code of the workspace, is an errand: ``asked.start([...])`` runs a
+  ``holdfast`` command in a process of its own, and ``/errands/<id>`` shows what it says. What it
   answers with ``--json`` is kept by ``asked.errands.surveys.get([...], Kind)``: the page shows how
   old the answer is, and is renewed by watching "errands".
 - A page that is needed when the settings cannot be read has `show_unopened` and `act_unopened`,

@@ -24,10 +24,14 @@ _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 
 
 class Errand:
-    """One command: its line, when it began and ended (UTC), its exit status, what it said."""
+    """One command: its line, when it began and ended (UTC), its exit status, what it said.
 
-    def __init__(self, number: int, line: Sequence[str]) -> None:
+    `asked_at` is the path of the page that asked for it.
+    """
+
+    def __init__(self, number: int, line: Sequence[str], asked_at: str) -> None:
         self.id = number
+        self.asked_at = asked_at
         self.line = ["holdfast", *line]
         self.started = datetime.now(UTC)
         self.ended: datetime | None = None
@@ -65,11 +69,11 @@ class Errands:
         self._number = 0
         self.surveys = Surveys(lambda line, stderr: self._spawn([*line, *self._settings], stderr))
 
-    def start(self, line: Sequence[str]) -> Errand:
+    def start(self, line: Sequence[str], asked_at: str = "/") -> Errand:
         """Run ``holdfast`` with the words of `line`; does not wait for it."""
         with self._lock:
             self._number += 1
-            errand = Errand(self._number, line)
+            errand = Errand(self._number, line, asked_at)
             end = line.index("--") if "--" in line else len(line)
             process = self._spawn([*line[:end], *self._settings, *line[end:]])
             thread = threading.Thread(target=self._follow, args=(errand, process), daemon=True)

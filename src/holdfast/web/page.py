@@ -1,6 +1,6 @@
 """The shape of a page: what it is called, what it shows, what it does. See the package."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -47,14 +47,19 @@ class Done(NamedTuple):
 class Asked:
     """What somebody asked for: parts of the path, fields of the query or of the form.
 
-    `settings` are those that this page was served with.
+    `at` is the path of the page it is for, `settings` are those that all were served with.
     """
 
     path: dict[str, str]
     fields: QueryParams
     errands: Errands
     samples: Samples
+    at: str = "/"
     settings: tuple[str, ...] = ()
+
+    def start(self, line: Sequence[str]) -> Errand:
+        """Run ``holdfast`` with the words of `line`; what it says leads back to this page."""
+        return self.errands.start(line, self.at)
 
     def text(self, name: str) -> str | None:
         """A field that was filled in, without the space around it."""
@@ -147,7 +152,8 @@ def _act(path: str, action: Callable[[Any, Asked], Done], do: Through) -> Route:
 def asked_of(request: Request, fields: QueryParams) -> Asked:
     """What the request asks for."""
     state = request.app.state
-    return Asked(request.path_params, fields, state.errands, state.samples, state.desk.settings)
+    at = "/" + request.url.path.split("/", 2)[1]
+    return Asked(request.path_params, fields, state.errands, state.samples, at, state.desk.settings)
 
 
 def _given(function: Callable[[Any, Asked], Any], asked: Asked, given: Any) -> Any:

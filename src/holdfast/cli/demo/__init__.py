@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from holdfast.cli.places import Place
 from holdfast.cli.terminal import Terminal, command
 
 
@@ -12,9 +13,7 @@ from holdfast.cli.terminal import Terminal, command
     "demo",
     examples=["holdfast demo", "holdfast demo my-first-workspace", "holdfast demo --json"],
 )
-@click.argument(
-    "folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False)
-)
+@click.argument("folder", metavar="[DIR]", required=False, type=Place(file_okay=False))
 def demo(terminal: Terminal, folder: Path | None) -> int:
     """Watch a workspace survive: a run is killed and resumed, files are destroyed and restored.
 

@@ -108,7 +108,7 @@ def serve(workspace: Workspace, asked: Asked) -> Done:
     """Declare an agent a service, and start it."""
     name = _name(asked)
     workspace.registry.update(name, service={})
-    return after(asked, asked.errands.start(["start", "--", name]), link("/agents/of", name))
+    return after(asked, asked.start(["start", "--", name]), link("/agents/of", name))
 
 
 def change_service(workspace: Workspace, asked: Asked) -> Done:
@@ -124,7 +124,7 @@ def change_service(workspace: Workspace, asked: Asked) -> Done:
     kind = found[name].kind if name is not None else "agent"
     back = link(f"/{kind}s/of", name) if name is not None else "/agents"
     line = [verb, "--", name] if name is not None else [verb]
-    return after(asked, asked.errands.start(line), back)
+    return after(asked, asked.start(line), back)
 
 
 def statuses(workspace: Workspace) -> tuple[dict[str, ServiceStatus], HoldfastError | None]:

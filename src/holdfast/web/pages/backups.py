@@ -114,7 +114,7 @@ def run(workspace: Workspace, asked: Asked) -> Done:
         line.append(f"--tag={tag}")
     if what != "create" and (snapshot := asked.text("snapshot")):
         line += ["--", snapshot]
-    return Done(link("/errands", asked.errands.start(line).id))
+    return Done(link("/errands", asked.start(line).id))
 
 
 def thin_out(workspace: Workspace, asked: Asked) -> dict[str, Any]:
@@ -160,7 +160,7 @@ def plan_prune(workspace: Workspace, asked: Asked) -> dict[str, Any]:
 def prune(workspace: Workspace, asked: Asked) -> Done:
     """Prune, as an errand."""
     _, at = chosen_vault(workspace, asked)
-    errand = asked.errands.start(["backup", "prune", f"--at={at}", "--yes"])
+    errand = asked.start(["backup", "prune", f"--at={at}", "--yes"])
     return Done(link("/errands", errand.id))
 
 

@@ -65,7 +65,7 @@ def clean(workspace: Workspace, asked: Asked) -> Done:
     if not kinds or not set(kinds) <= set(KINDS):
         raise UsageError("no kind of clutter is chosen", hint=f"one of: {', '.join(KINDS)}")
     chosen = [word for kind in kinds for word in ("--kind", kind)]
-    errand = asked.errands.start(["clean", "--apply", "--yes", *chosen])
+    errand = asked.start(["clean", "--apply", "--yes", *chosen])
     return Done(link("/errands", errand.id))
 
 

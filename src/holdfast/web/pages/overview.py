@@ -52,7 +52,7 @@ def do(workspace: Workspace, asked: Asked) -> Done:
     line = asked.text("command") or ""
     if line not in _RUNNABLE:
         raise UsageError(f"no button runs {line!r}", hint="run it in a terminal")
-    errand = asked.errands.start(_RUNNABLE[line])
+    errand = asked.start(_RUNNABLE[line])
     return Done(link("/errands", errand.id))
 
 

@@ -49,4 +49,4 @@ def undo(workspace: Workspace, asked: Asked) -> Done:
     """Undo what was planned, as an errand. Raises `ConflictError` for another plan by now."""
     plan = plan_or_undo(workspace, asked.path["point"], dry_run=True)
     check_agreed(asked, plan.steps)
-    return after(asked, asked.errands.start(["undo", plan.point, "--yes"]), "/backups/points")
+    return after(asked, asked.start(["undo", plan.point, "--yes"]), "/backups/points")

@@ -66,7 +66,7 @@ def fix(workspace: Workspace, asked: Asked) -> Done:
 
 def install_guard(workspace: Workspace, asked: Asked) -> Done:
     """Set the hooks; an errand, since the first snapshot may take long."""
-    errand = asked.errands.start(["guard", "install", "--scope", _scope(asked)])
+    errand = asked.start(["guard", "install", "--scope", _scope(asked)])
     return Done(link("/errands", errand.id))
 
 

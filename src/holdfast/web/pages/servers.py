@@ -114,8 +114,8 @@ def verify(workspace: Workspace, asked: Asked) -> Done:
     """Start and ask one server, or all, as an errand; a single one is waited for a while."""
     name = asked.text("name")
     if name is None:
-        return Done(link("/errands", asked.errands.start(["servers", "verify"]).id))
-    errand = asked.errands.start(["servers", "verify", "--", name])
+        return Done(link("/errands", asked.start(["servers", "verify"]).id))
+    errand = asked.start(["servers", "verify", "--", name])
     if asked.errands.wait(errand, _PATIENCE) and errand.status in (0, 1):
         outcome = "works" if errand.status == 0 else "does not work as it should"
         return Done(link("/servers/of", name), f"{name} {outcome}")

@@ -137,7 +137,7 @@ def restore(workspace: Workspace, asked: Asked) -> Done:
     plan, entry = wish.plan()
     check_agreed(asked, [plan and plan.plan, entry])
     back = f"/{wish.kind}s" if wish.kind else snapshot_path(at, wish.identity)
-    return after(asked, asked.errands.start(wish.line), back)
+    return after(asked, asked.start(wish.line), back)
 
 
 def find(workspace: Workspace, asked: Asked) -> dict[str, Any]:

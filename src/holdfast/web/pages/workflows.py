@@ -60,7 +60,7 @@ def resume(workspace: Workspace, asked: Asked) -> Done:
     engine, run_id = workspace.workflows, asked.path["run"]
     if not is_resumable(engine.get(run_id)):
         raise UsageError(f"run {run_id} is neither interrupted nor failed")
-    errand = asked.errands.start(["workflows", "resume", run_id])
+    errand = asked.start(["workflows", "resume", run_id])
     return _once(
         asked.errands, errand, run_id, lambda: not is_resumable(engine.get(run_id)), "Resumed"
     )
@@ -79,7 +79,7 @@ def fork(workspace: Workspace, asked: Asked) -> Done:
     new_id = new_run_id(engine.get(run_id).name)
     step = asked.text("step")
     before = ["--from", step] if step else []
-    errand = asked.errands.start(["workflows", "fork", run_id, "--id", new_id, *before])
+    errand = asked.start(["workflows", "fork", run_id, "--id", new_id, *before])
     return _once(asked.errands, errand, new_id, lambda: _is_there(engine, new_id), "Forked as")
 
 
