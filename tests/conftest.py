@@ -48,6 +48,22 @@ def require_program(name: str) -> str:
     return found
 
 
+GIT_CONFIG = "[user]\n\tname = Ann\n\temail = ann@example.org\n[init]\n\tdefaultBranch = master\n"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _somebody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Who commits, and nothing of this machine's own git configuration."""
+    config = tmp_path_factory.mktemp("somebody") / "gitconfig"
+    config.write_text(GIT_CONFIG, encoding="utf-8", newline="\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("GIT_")]:
+            patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", str(config))
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_workspace_stays_open() -> Iterator[None]:
     """`open_workspace` chooses the process's logs and engine; no test chooses for the next."""

@@ -1,25 +1,18 @@
 """The real ``holdfast history`` in a process of its own."""
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Runner, require_program
-from tests.history.conftest import CONFIG, call_git
+from tests.history.conftest import call_git
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def workspace(tmp_path: Path) -> Path:
     require_program("git")
-    config = tmp_path / "gitconfig"
-    config.write_text(CONFIG, encoding="utf-8", newline="\n")
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     root = tmp_path / "Corbin" / "development"
     (root / ".holdfast").mkdir(parents=True)
     marker = {"id": "w", "name": "development", "home": "..", "formatVersion": 1}

@@ -9,23 +9,18 @@ import pytest
 
 from holdfast.durable.quarantine import Quarantine
 from holdfast.history import History
-from tests.conftest import require_program
+from tests.conftest import GIT_CONFIG, require_program
 
 Call = Callable[..., str]
-
-CONFIG = "[user]\n\tname = Ann\n\temail = ann@example.org\n[init]\n\tdefaultBranch = master\n"
 
 
 @pytest.fixture(autouse=True)
 def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The person's own git configuration, and nothing of this machine's."""
+    """The person's own git configuration, which a test may change."""
     require_program("git")
     config = tmp_path / "gitconfig"
-    config.write_text(CONFIG + "[gc]\n\tauto = 0\n", encoding="utf-8", newline="\n")
-    for name in [name for name in os.environ if name.startswith("GIT_")]:
-        monkeypatch.delenv(name)
+    config.write_text(GIT_CONFIG + "[gc]\n\tauto = 0\n", encoding="utf-8", newline="\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(config))
-    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     return config
 
 

@@ -106,6 +106,7 @@ def test_nothing_changed_needs_no_snapshot(workspace: Workspace, watching: Watch
     assert "ls 9" in list_points(workspace)[0].command
 
 
+@BLIND
 def test_the_hook_itself_asks_the_watcher(
     workspace: Workspace, watching: Watching, holdfast: Runner
 ) -> None:

@@ -360,10 +360,8 @@ def test_killed_at_every_point_of_a_command_or_its_undo(
 def test_restores_are_undone_through_the_door(workspace: Workspace, holdfast: Runner) -> None:
     require_program("git")
     root = workspace.layout.root
-    who = {"GIT_AUTHOR_NAME": "Ann", "GIT_AUTHOR_EMAIL": "ann@example.org"}
-    who |= {"GIT_COMMITTER_NAME": "Ann", "GIT_COMMITTER_EMAIL": "ann@example.org"}
     for command in (("history", "init"), ("history", "save"), ("backup", "create")):
-        done = holdfast(*command, "-w", root, env=who)
+        done = holdfast(*command, "-w", root)
         assert done.returncode == 0, done.stderr
     scout = root / "agents" / "scout.py"
 
