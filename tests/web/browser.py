@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from holdfast.facade import Workspace, open_workspace
 from tests.conftest import child_environment, require
+from tests.windows import WINE
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
@@ -60,10 +61,17 @@ def serving(root: Path, home: Path) -> Iterator[Served]:
             lines = [process.stdout.readline() for _ in range(3)]
             yield Served(root, json.loads(b"".join(lines))["url"])
         finally:
-            process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
+            _interrupt(process)
             _, said = process.communicate(timeout=60)
     assert process.returncode == 0 or sys.platform == "win32"
     assert b"Traceback" not in said, said.decode()
+
+
+def _interrupt(process: "subprocess.Popen[bytes]") -> None:
+    if WINE:  # there is no console that Ctrl+C could come from
+        process.terminate()
+    else:
+        process.send_signal(getattr(signal, "CTRL_BREAK_EVENT", signal.SIGINT))
 
 
 @contextmanager
