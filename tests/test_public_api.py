@@ -94,8 +94,12 @@ except SystemExit as end:
     rooms = {name for name in loaded(run_python, code) if name.startswith("holdfast.")}
     assert rooms <= {
         "holdfast.cli",
+        "holdfast.cli.consoles",
         "holdfast.cli.main",
+        "holdfast.cli.places",
         "holdfast.cli.terminal",
+        "holdfast.durable",
+        "holdfast.durable.exports",
         "holdfast.errors",
     }
 

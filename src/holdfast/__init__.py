@@ -3,14 +3,12 @@
 The names below are the library; each is imported when it is first used.
 """
 
-from importlib import import_module
+from holdfast.durable.exports import late
 
 __version__ = "0.1.0"
 
 TYPE_CHECKING = False  # typing takes longer to import than all the rest
 if TYPE_CHECKING:
-    from typing import Any
-
     from holdfast.errors import HoldfastError as HoldfastError
     from holdfast.events import EventLog as EventLog
     from holdfast.facade import Workspace as Workspace
@@ -36,12 +34,7 @@ _HOME_OF = {
 __all__ = sorted([*_HOME_OF, "__version__"])
 
 
-def __getattr__(name: str) -> "Any":
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'holdfast' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = late(__name__, _HOME_OF)
 
 
 def __dir__() -> list[str]:

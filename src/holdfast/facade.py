@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from holdfast.durable.closing import Closing
 from holdfast.durable.documents import read_document
 from holdfast.durable.names import inside
 from holdfast.engines.urls import parse_url
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class Workspace:
+class Workspace(Closing):
     """The stores of one workspace, each opened when it is first asked for.
 
     ::
@@ -404,12 +405,6 @@ class Workspace:
         if "workflows" in self.__dict__:
             self.workflows.close()
             del self.__dict__["workflows"]
-
-    def __enter__(self) -> "Workspace":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def open_workspace(path: Path | str | None = None, settings: Sequence[str] = ()) -> Workspace:

@@ -13,9 +13,9 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from zlib import crc32
 
+from holdfast.durable.closing import Closing
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability, read_bytes, sync_file, sync_folder, write_all
 from holdfast.durable.names import long_path
@@ -95,7 +95,7 @@ def mend(path: Path) -> int:
     return contents.torn
 
 
-class JournalWriter:
+class JournalWriter(Closing):
     """Appends records to one journal file; made if missing.
 
     The caller holds whatever lock keeps other writers out. `append` returns once all records are
@@ -151,17 +151,6 @@ class JournalWriter:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
-
-    def __enter__(self) -> "JournalWriter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _lines(data: bytes) -> Iterator[bytes]:

@@ -8,10 +8,10 @@ misses none and sees them in one order, however many append at once.
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from holdfast.context import current_task_id
+from holdfast.durable.closing import Closing
 from holdfast.durable.faults import fault_point
 from holdfast.durable.files import Durability
 from holdfast.errors import ConflictError, UsageError
@@ -38,7 +38,7 @@ class AppendOptions(TypedDict, total=False):
     key: str | None
 
 
-class EventLog:
+class EventLog(Closing):
     """A durable log of events.
 
     ::
@@ -371,17 +371,6 @@ class EventLog:
     def close(self) -> None:
         """Let go of files and connections."""
         self._store.close()
-
-    def __enter__(self) -> "EventLog":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _append(
         self, stream: str, events: list[NewEvent], expect: Expected, key: str | None

@@ -12,9 +12,9 @@ and retention · `places` which folder · `redaction` known secrets · `handler`
 libraries' loggers · `reading` search.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from holdfast.durable.exports import late
 from holdfast.logs.files import Rotation
 from holdfast.logs.logger import Logger, close_loggers, get_logger, log_context, use_directory
 
@@ -50,10 +50,4 @@ __all__ = [
     "use_directory",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _LATE:
-        raise AttributeError(f"module 'holdfast.logs' has no attribute {name!r}")
-    value = getattr(import_module(_LATE[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = late(__name__, _LATE)

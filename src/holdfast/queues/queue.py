@@ -8,9 +8,9 @@ A taker that dies or forgets loses its lease, and the message is given to anothe
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
+from holdfast.durable.closing import Closing
 from holdfast.durable.files import Durability
 from holdfast.engines.identity import database_identity
 from holdfast.engines.outbox import outbox_for
@@ -52,7 +52,7 @@ class QueueOptions(TypedDict, total=False):
     on_expiry: Literal["dead", "forget"]
 
 
-class Queue:
+class Queue(Closing):
     """A durable queue of JSON values.
 
     ::
@@ -361,17 +361,6 @@ class Queue:
     def close(self) -> None:
         """Let go of the files; leased messages stay leased."""
         self._store.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _put(self, messages: Sequence[NewMessage], now: float) -> list[str]:
         outbox = outbox_for(self._database)

@@ -6,11 +6,11 @@ the log: leases, retries, dead letters, priorities and groups are its own, and n
 
 import time
 from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
 from typing import Any, NoReturn, Unpack
 
 import msgspec
 
+from holdfast.durable.closing import Closing
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
 from holdfast.engines.identity import database_identity
@@ -39,7 +39,7 @@ class SubscriptionStatus(msgspec.Struct, frozen=True, rename="camel"):
     lag: int
 
 
-class Topic:
+class Topic(Closing):
     """A topic of JSON messages.
 
     ::
@@ -144,17 +144,6 @@ class Topic:
     def close(self) -> None:
         """Let go of files and connections."""
         self._store.close()
-
-    def __enter__(self) -> "Topic":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _append(self, payloads: list[bytes], now: float) -> list[int]:
         outbox = outbox_for(self._database)

@@ -1,7 +1,8 @@
 """The vault: deduplicated snapshots of a workspace that prove themselves; see docs/format.md."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from holdfast.durable.exports import late
 
 if TYPE_CHECKING:
     from holdfast.vault.reports import Difference as Difference
@@ -46,11 +47,5 @@ _HOME_OF = {
 
 __all__ = sorted(_HOME_OF)
 
-
-def __getattr__(name: str) -> Any:
-    # Late, so that whoever imports the room does not yet load zstandard and blake3.
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'holdfast.vault' has no attribute {name!r}")
-    value = getattr(import_module(_HOME_OF[name]), name)
-    globals()[name] = value
-    return value
+# Late, so that whoever imports the room does not yet load zstandard and blake3.
+__getattr__ = late(__name__, _HOME_OF)

@@ -26,8 +26,9 @@
 - Values pass through JSON by their annotations (`codec`), also the first time.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from holdfast.durable.exports import late
 
 if TYPE_CHECKING:
     from holdfast.workflows.default import close_default as close_default
@@ -57,39 +58,33 @@ if TYPE_CHECKING:
     from holdfast.workflows.waiting import wait_for_async as wait_for_async
 
 _HOME_OF = {
-    "AsyncStep": "definitions",
-    "AsyncWorkflow": "definitions",
-    "ChildRun": "waiting",
-    "Failure": "records",
-    "Run": "handles",
-    "RunFailedError": "failures",
-    "RunInfo": "records",
-    "Step": "definitions",
-    "StepFailedError": "failures",
-    "StepInfo": "records",
-    "Workflow": "definitions",
-    "Workflows": "engine",
-    "close_default": "default",
-    "default_engine": "default",
-    "patched": "waiting",
-    "provide_engine": "default",
-    "sleep": "waiting",
-    "sleep_async": "waiting",
-    "sleep_until": "waiting",
-    "sleep_until_async": "waiting",
-    "step": "definitions",
-    "use_engine": "default",
-    "wait_for": "waiting",
-    "wait_for_async": "waiting",
-    "workflow": "definitions",
+    "AsyncStep": "holdfast.workflows.definitions",
+    "AsyncWorkflow": "holdfast.workflows.definitions",
+    "ChildRun": "holdfast.workflows.waiting",
+    "Failure": "holdfast.workflows.records",
+    "Run": "holdfast.workflows.handles",
+    "RunFailedError": "holdfast.workflows.failures",
+    "RunInfo": "holdfast.workflows.records",
+    "Step": "holdfast.workflows.definitions",
+    "StepFailedError": "holdfast.workflows.failures",
+    "StepInfo": "holdfast.workflows.records",
+    "Workflow": "holdfast.workflows.definitions",
+    "Workflows": "holdfast.workflows.engine",
+    "close_default": "holdfast.workflows.default",
+    "default_engine": "holdfast.workflows.default",
+    "patched": "holdfast.workflows.waiting",
+    "provide_engine": "holdfast.workflows.default",
+    "sleep": "holdfast.workflows.waiting",
+    "sleep_async": "holdfast.workflows.waiting",
+    "sleep_until": "holdfast.workflows.waiting",
+    "sleep_until_async": "holdfast.workflows.waiting",
+    "step": "holdfast.workflows.definitions",
+    "use_engine": "holdfast.workflows.default",
+    "wait_for": "holdfast.workflows.waiting",
+    "wait_for_async": "holdfast.workflows.waiting",
+    "workflow": "holdfast.workflows.definitions",
 }
 
 __all__ = sorted(_HOME_OF)
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
-        raise AttributeError(f"module 'holdfast.workflows' has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = late(__name__, _HOME_OF)

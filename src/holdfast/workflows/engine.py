@@ -3,11 +3,11 @@
 import threading
 import time
 from contextlib import suppress
-from types import TracebackType
 from typing import Any
 
 import msgspec
 
+from holdfast.durable.closing import Closing
 from holdfast.durable.files import Durability
 from holdfast.durable.names import check_identifier
 from holdfast.errors import BusyError, ConflictError, HoldfastError, StorageError
@@ -33,7 +33,7 @@ from holdfast.workflows.worker import Waker, Worker
 _PAGE = 500
 
 
-class Workflows(RunReader):
+class Workflows(RunReader, Closing):
     """The runs of the store at `url` (``memory://``, ``json:///dir``, ``sqlite:///path``, …).
 
     `durability` is that of every recorded step (see `holdfast.durable.files`). `lease` is how many
@@ -66,17 +66,6 @@ class Workflows(RunReader):
     def database(self) -> str:
         """The identity of the database that rooms beside can share a transaction in, else empty."""
         return self.together.database
-
-    def __enter__(self) -> "Workflows":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def start(
         self,
