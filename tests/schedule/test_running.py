@@ -235,7 +235,7 @@ def test_every_change_of_a_configuration_is_saved(scheduled: Chosen) -> None:
     later = time.time() + 3
     for number, path in enumerate((root / "CLAUDE.md", root / ".claude" / "settings.json")):
         path.parent.mkdir(exist_ok=True)
-        path.write_text("{}\n", encoding="utf-8")
+        path.write_bytes(b"{}\n")
         os.utime(path, (later + 3 * number, later + 3 * number))
         [run] = run_due(workspace).runs
         assert (run.name, run.outcome) == ("configuration", "ok"), run.problem
