@@ -1,5 +1,7 @@
 """Real PostgreSQL and Redis servers for the tests, out of wheels; they also start as root.
 
+Where a system has no wheel of one, a running server can be named: see `tests.given_servers`.
+
 One of each serves a whole test run, however many pytest-xdist workers it has; every test has a
 database of its own in it. A test that kills or starves its server asks for one of its own.
 """
@@ -225,6 +227,12 @@ class RedisServer(Server):
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
     """The PostgreSQL server of this test run. Do not kill it."""
+    from tests.given_servers import given_postgres
+
+    with given_postgres() as given:
+        if given is not None:
+            yield given
+            return
     require_postgres()
     with _shared(tmp_path_factory, "postgres", PostgresServer) as server:
         assert isinstance(server, PostgresServer)
@@ -248,6 +256,11 @@ def own_postgres() -> Iterator[PostgresServer]:
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """The Redis server of this test run. Do not kill it."""
+    from tests.given_servers import given_redis
+
+    if (given := given_redis()) is not None:
+        yield given
+        return
     require_redis()
     with _shared(tmp_path_factory, "redis", RedisServer) as server:
         assert isinstance(server, RedisServer)
