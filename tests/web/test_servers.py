@@ -98,15 +98,14 @@ def test_drift_is_shown_by_key_and_synced(page: "Page", served: Served) -> None:
 def test_a_torn_file_of_a_client_is_told(page: "Page", served: Served) -> None:
     with served.open() as workspace:
         config = workspace.layout.home / ".claude.json"
-    content = config.read_bytes()
-    config.write_bytes(content[:-5])
+    config.write_text('{"numStartups": 7, "mcpServ', encoding="utf-8")
     try:
         page.goto("/servers")
         assert ".claude.json" in page.locator("#drift .line.bad").inner_text()
         page.goto("/servers/drift")
         assert ".claude.json" in page.get_by_role("alert").inner_text()
     finally:
-        config.write_bytes(content)
+        config.unlink()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
