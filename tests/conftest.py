@@ -29,6 +29,9 @@ settings.register_profile(
 )
 settings.load_profile("holdfast")
 let_copies_work()
+# A shell lets what it starts in the background ignore Ctrl+C, which some tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def require(present: bool, what: str) -> None:
