@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from holdfast.durable.files import TEMPORARY_SUFFIX, is_temporary
 from holdfast.durable.reserve import spend
 from holdfast.workspace.destinations import add_destination
 from holdfast.workspace.settings import DestinationEntry
+from tests.conftest import require
 from tests.kills import RandomKills
 from tests.recovery.conftest import (
     Saved,
@@ -141,6 +143,7 @@ def test_killed_at_random(saved: Saved, tmp_path: Path, work: list[str]) -> None
 
 def test_what_a_killed_recovery_left_is_cleaned_up(saved: Saved, tmp_path: Path) -> None:
     """Half a file, a vault unpacked from an archive, and an environment without pip."""
+    require(find_spec("venv") is not None, "the module venv of Python")
     with saved.opened() as workspace:
         entry = DestinationEntry(str(tmp_path / "away"), name="away", kind="archive")
         add_destination(workspace.layout, entry)
