@@ -35,12 +35,12 @@ class Terminal:
     def open(self, *, new_passphrase: bool = False) -> "Workspace":
         """The workspace this command works on; from here on what it destroys is an undo point.
 
-        A person at a terminal is asked for a passphrase that is needed; a new one twice. Raises
-        `NotFoundError`, `UnreadableError`.
+        It is closed when the command ends. A person at a terminal is asked for a passphrase that is
+        needed; a new one twice. Raises `NotFoundError`, `UnreadableError`.
         """
         from holdfast.facade import open_workspace
 
-        workspace = open_workspace(self.folder, self.settings)
+        workspace = self._scope.enter_context(open_workspace(self.folder, self.settings))
         self._begin_point(workspace.layout)
         workspace.ask_passphrase = self.passphrase_prompt(new=new_passphrase)
         return workspace

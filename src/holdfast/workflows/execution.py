@@ -290,7 +290,7 @@ class Execution:
     ) -> Done:
         """Perform and record a step that is not recorded. Does not raise its error."""
         self.check()
-        started, clock = int(time.time() * 1000), time.perf_counter()
+        started, clock = time.time() * 1000, time.perf_counter()
         within = current.set(None)
         try:
             with task(f"{self.run_id}:{slot.id}"):
@@ -305,7 +305,7 @@ class Execution:
         self, step: "Step[..., Any]", slot: Slot, args: Sequence[Any], kwargs: dict[str, Any]
     ) -> Done:
         self.check()
-        started, clock = int(time.time() * 1000), time.perf_counter()
+        started, clock = time.time() * 1000, time.perf_counter()
         within = current.set(None)
         self.performing += 1
         try:
@@ -327,7 +327,7 @@ class Execution:
         step: "Step[..., Any]",
         slot: Slot,
         performed: Performed,
-        started: int,
+        started: float,
         clock: float,
     ) -> Done:
         value, error, attempts, outbox = performed

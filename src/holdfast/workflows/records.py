@@ -71,13 +71,14 @@ class Signal(msgspec.Struct, frozen=True, rename="camel"):
 class StepRecord(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
     """A finished step: with a result (or the digest of a large one), or with an error.
 
-    `started` is in milliseconds of the epoch, `seconds` spans all attempts and the pauses between
-    them. `group` is the position of the first step of a `map` that this one belongs to, `signal`
-    the number of the signal that was waited for.
+    `started` is in milliseconds of the epoch, as exact as the clock, so that what belongs to one
+    task can be put in order; `seconds` spans all attempts and the pauses between them. `group` is
+    the position of the first step of a `map` that this one belongs to, `signal` the number of the
+    signal that was waited for.
     """
 
     id: str
-    started: int
+    started: float
     seconds: float
     attempts: int = 1
     result: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -232,7 +233,7 @@ def plain(raw: msgspec.Raw | msgspec.UnsetType) -> Any:
     return None if raw is msgspec.UNSET else msgspec.json.decode(raw)
 
 
-def moment(milliseconds: int) -> datetime:
+def moment(milliseconds: float) -> datetime:
     """Milliseconds of the epoch as a time in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
 
