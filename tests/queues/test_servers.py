@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -223,7 +224,7 @@ def test_a_connection_cut_inside_a_transaction(postgres_server: PostgresServer) 
 @contextmanager
 def _cutting(server: PostgresServer, url: str) -> Iterator[None]:
     """Cut the first connection that is seen inside a transaction."""
-    name = url.rpartition("?")[0].rpartition("/")[2]
+    name = urlsplit(url).path[1:]
     done = threading.Event()
 
     def cut() -> None:
