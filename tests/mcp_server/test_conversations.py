@@ -1,6 +1,7 @@
 """Whole conversations with the real server over its standard input and output."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -147,10 +148,10 @@ def test_a_workflow_is_started_fails_and_is_resumed(talk: Talk, workspace: Works
     root = workspace.layout.root
     program = "import json, pathlib, sys; print(json.load(sys.stdin)['input']); {}"
     tasks = {
-        "note": {"command": ["python", "-c", program.format("open('done', 'a').write('x')")]},
+        "note": {"command": [sys.executable, "-c", program.format("open('done', 'a').write('x')")]},
         "check": {
             "command": [
-                "python",
+                sys.executable,
                 "-c",
                 program.format("sys.exit(not pathlib.Path('ok').exists())"),
             ],

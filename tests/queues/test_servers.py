@@ -150,7 +150,7 @@ def test_redis_out_of_memory_refuses_puts_and_lets_takers_drain(own_redis: Redis
     with Queue("q", url=url) as queue:
         kept = queue.put_many(["x" * 1000] * 100)
         used = _tell_redis(own_redis, "INFO", "memory")["used_memory"]
-        _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", str(used))
+        _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", str(used // 2))
         with pytest.raises(StorageError, match="out of memory"):
             queue.put("y" * 100_000)
         with pytest.raises(StorageError, match="out of memory"):
@@ -173,7 +173,7 @@ def test_redis_out_of_memory_keeps_a_topic_whole(own_redis: RedisServer) -> None
         topic.put_many(["x" * 1000] * 50)
         assert len(one.take(50)) == 50
         used = _tell_redis(own_redis, "INFO", "memory")["used_memory"]
-        _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", str(used))
+        _tell_redis(own_redis, "CONFIG", "SET", "maxmemory", str(used // 2))
         with pytest.raises(StorageError, match="out of memory"):
             topic.put_many(["y" * 10_000] * 10)
         with pytest.raises(StorageError, match="out of memory"):
